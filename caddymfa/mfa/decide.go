@@ -1,0 +1,232 @@
+package mfa
+
+import (
+	"slices"
+	"time"
+)
+
+// Facts is everything that the rule may look at. A caller that cannot
+// establish a fact leaves it zero, and zero never opens a door.
+type Facts struct {
+	Now     time.Time
+	Account Account
+	User    User
+	Member  Member
+	Domain  Domain
+	// Enrolled holds the kinds the person can answer with now: authenticators,
+	// and Recovery while unused codes are left.
+	Enrolled Kinds
+	Proof    Proof
+	Route    Route
+}
+
+// Account is the account being entered. An empty ID means that none was chosen.
+type Account struct {
+	ID        string
+	Policy    Policy
+	Disabled  bool
+	Providers []string // ids of the identity providers that this account linked
+}
+
+// User is the session's person.
+type User struct {
+	ID       string
+	Disabled bool
+}
+
+// Member is the person's membership in the account being entered.
+type Member struct {
+	Role         Role
+	State        MemberState
+	SnoozedUntil time.Time // until when "Not now" holds; zero: never said
+}
+
+// Domain is what the account being entered decided about the person's e-mail
+// domain. The zero value is a domain that the account did not claim.
+type Domain struct {
+	Verified bool
+	Enforce  bool
+	Provider string // id of the identity provider that signs this domain's people in
+}
+
+// Route is what the operator declared for the path being asked for.
+type Route struct {
+	Public bool
+	// MaxAge is how old a second factor may be here. Zero: as old as the
+	// session. A route that sets it is never entered without a second factor.
+	MaxAge time.Duration
+}
+
+// Verdict says what the gate does. The zero value denies.
+type Verdict uint8
+
+// The verdicts.
+const (
+	Deny          Verdict = iota // refuse, and say why
+	SignIn                       // ask for the first factor
+	SSO                          // send to the account's identity provider
+	ChooseAccount                // ask which account to enter
+	Challenge                    // ask for a second factor
+	Enroll                       // allow nothing but setting up an authenticator
+	Suggest                      // invite to set one up, with "Not now"
+	Allow                        // let pass
+)
+
+var verdictNames = [...]string{"deny", "sign_in", "sso", "choose_account", "challenge", "enroll", "suggest", "allow"}
+
+// String returns the verdict's name as used in logs, metrics and JSON.
+func (v Verdict) String() string {
+	if int(v) >= len(verdictNames) {
+		return verdictNames[Deny]
+	}
+	return verdictNames[v]
+}
+
+// Reason says which rule decided. It is stable and may be matched on.
+type Reason string
+
+// The reasons, in the order of the table.
+const (
+	Undecidable        Reason = "undecidable"           // the facts contradict one another or are missing
+	Unavailable        Reason = "unavailable"           // the facts could not be read; set by callers, never by Decide
+	PublicRoute        Reason = "public_route"          // row 1
+	NoSession          Reason = "no_session"            // row 2
+	UserDisabled       Reason = "user_disabled"         // row 2: the person was switched off by the operator
+	NoAccount          Reason = "no_account"            // row 3: signed in, but no account was chosen
+	NotMember          Reason = "not_member"            // row 3: also for an account that does not exist
+	AccountDisabled    Reason = "account_disabled"      // row 3: the account was switched off by the operator
+	DomainEnforced     Reason = "domain_enforced"       // row 4
+	ProviderPrecedence Reason = "provider_precedence"   // row 5
+	ProviderTooOld     Reason = "provider_too_old"      // row 5: the route wants a fresh sign-in at the provider
+	SecondFactor       Reason = "second_factor"         // row 6
+	Enrolled           Reason = "enrolled"              // row 7: the person has an authenticator
+	SecondFactorTooOld Reason = "second_factor_too_old" // row 7: the route wants a fresh one
+	PolicyRequired     Reason = "policy_required"       // row 8
+	RouteRequires      Reason = "route_requires"        // row 8: the route, not the policy, wants a second factor
+	PolicySuggested    Reason = "policy_suggested"      // row 9
+	Snoozed            Reason = "snoozed"               // row 10: "Not now" was said
+	PolicyOptional     Reason = "policy_optional"       // row 10
+	FirstFactorTooOld  Reason = "first_factor_too_old"  // DecideChange: a recovery code alone re-binds nothing
+)
+
+// Decision is what the gate does with one request, and why.
+type Decision struct {
+	Verdict  Verdict
+	Reason   Reason
+	Offer    Kinds  // with Challenge: the kinds the person can answer with
+	Provider string // with SSO: the identity provider to go to
+}
+
+// Decide is the one rule: what happens to a request, from facts alone. It is
+// pure and total, and any state it cannot make sense of is denied. The first
+// matching row wins; the rows are those of the decision table in the README.
+func Decide(f Facts) Decision {
+	// Row 1: the operator declared the route public.
+	if f.Route.Public {
+		return Decision{Verdict: Allow, Reason: PublicRoute}
+	}
+	// Row 2: no valid session. Evidence about somebody else is no evidence.
+	if f.Proof.User == "" || f.Proof.First.IsZero() || f.Proof.User != f.User.ID {
+		return Decision{Verdict: SignIn, Reason: NoSession}
+	}
+	if f.User.Disabled {
+		return Decision{Verdict: Deny, Reason: UserDisabled}
+	}
+	// Row 3: not a joined member of the account.
+	if f.Account.ID == "" {
+		return Decision{Verdict: ChooseAccount, Reason: NoAccount}
+	}
+	if f.Member.State != Joined {
+		return Decision{Verdict: Deny, Reason: NotMember}
+	}
+	if f.Account.Disabled {
+		return Decision{Verdict: Deny, Reason: AccountDisabled}
+	}
+	if !f.Account.Policy.Valid() || f.Member.Role == 0 || f.Now.IsZero() {
+		return Decision{Verdict: Deny, Reason: Undecidable}
+	}
+	// Row 4: the account sends this domain's people to its identity provider.
+	if f.Domain.Verified && f.Domain.Enforce && (f.Proof.Provider == "" || f.Proof.Provider != f.Domain.Provider) {
+		if f.Domain.Provider == "" {
+			return Decision{Verdict: Deny, Reason: Undecidable}
+		}
+		return Decision{Verdict: SSO, Reason: DomainEnforced, Provider: f.Domain.Provider}
+	}
+	// Row 5: a provider that this account linked takes precedence over its
+	// policy. Another account's provider vouches for nothing here.
+	if f.Proof.Provider != "" && slices.Contains(f.Account.Providers, f.Proof.Provider) {
+		if f.Route.MaxAge > 0 && !fresh(f.Now, f.Proof.First, f.Route.MaxAge) {
+			return Decision{Verdict: SSO, Reason: ProviderTooOld, Provider: f.Proof.Provider}
+		}
+		return Decision{Verdict: Allow, Reason: ProviderPrecedence}
+	}
+	// Row 6: a second factor was verified in this session, recently enough.
+	proven := !f.Proof.Second.IsZero() && f.Proof.SecondBy != 0
+	if proven && (f.Route.MaxAge <= 0 || fresh(f.Now, f.Proof.Second, f.Route.MaxAge)) {
+		return Decision{Verdict: Allow, Reason: SecondFactor}
+	}
+	// Row 7: whoever has an authenticator is asked for it, in any mode.
+	if f.Enrolled&Authenticators != 0 {
+		why := Enrolled
+		if proven {
+			why = SecondFactorTooOld
+		}
+		return Decision{Verdict: Challenge, Reason: why, Offer: f.Enrolled}
+	}
+	// Row 8: nothing but enrolment.
+	if f.Account.Policy == Required {
+		return Decision{Verdict: Enroll, Reason: PolicyRequired}
+	}
+	if f.Route.MaxAge > 0 {
+		return Decision{Verdict: Enroll, Reason: RouteRequires}
+	}
+	// Row 9: invite, unless "Not now" still holds.
+	if f.Account.Policy == Suggested {
+		if f.Now.Before(f.Member.SnoozedUntil) {
+			return Decision{Verdict: Allow, Reason: Snoozed}
+		}
+		return Decision{Verdict: Suggest, Reason: PolicySuggested}
+	}
+	// Row 10.
+	return Decision{Verdict: Allow, Reason: PolicyOptional}
+}
+
+// ChangeWindow is how recently a second factor must have been shown to change
+// authenticators, recovery codes or the password.
+const ChangeWindow = 10 * time.Minute
+
+// DecideChange says whether the session's person may now change their own
+// authenticators, recovery codes or password. It needs no account: a person's
+// authenticators are their own. It answers Allow, Challenge (show a second
+// factor again), SignIn (show the password again) or Deny.
+func DecideChange(f Facts) Decision {
+	if f.Proof.User == "" || f.Proof.First.IsZero() || f.Proof.User != f.User.ID {
+		return Decision{Verdict: SignIn, Reason: NoSession}
+	}
+	if f.User.Disabled {
+		return Decision{Verdict: Deny, Reason: UserDisabled}
+	}
+	if f.Now.IsZero() {
+		return Decision{Verdict: Deny, Reason: Undecidable}
+	}
+	if f.Enrolled&Authenticators == 0 {
+		return Decision{Verdict: Allow, Reason: PolicyOptional}
+	}
+	if f.Proof.SecondBy == 0 || !fresh(f.Now, f.Proof.Second, ChangeWindow) {
+		return Decision{Verdict: Challenge, Reason: SecondFactorTooOld, Offer: f.Enrolled}
+	}
+	// A found recovery code must not be enough to take a person's place.
+	if f.Proof.SecondBy == Recovery && !fresh(f.Now, f.Proof.First, ChangeWindow) {
+		return Decision{Verdict: SignIn, Reason: FirstFactorTooOld}
+	}
+	return Decision{Verdict: Allow, Reason: SecondFactor}
+}
+
+// skew is how far ahead another node's clock may be before evidence from it is
+// taken for a forgery rather than a difference between clocks.
+const skew = time.Minute
+
+// fresh reports whether t lies within the last age, or at most skew ahead.
+func fresh(now, t time.Time, age time.Duration) bool {
+	return !t.IsZero() && now.Sub(t) <= age && t.Sub(now) <= skew
+}
