@@ -1,0 +1,2 @@
+// Package caddymfa is a Caddy module.
+package caddymfa

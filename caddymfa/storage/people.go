@@ -1,0 +1,147 @@
+package storage
+
+import (
+	"context"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+)
+
+// Origin says who owns a row.
+type Origin uint8
+
+const (
+	// FromStore: made and changed through pages, the command line or the API.
+	FromStore Origin = iota
+	// FromConfig: declared in the configuration, and read-only everywhere else.
+	FromConfig
+)
+
+// Account is a partner's tenant.
+type Account struct {
+	ID       string // chosen by the operator: lower-case letters, digits, "-"
+	Name     string // what people see
+	Policy   mfa.Policy
+	PolicyBy string    // user id, or "operator", or "configuration"
+	PolicyAt time.Time // when the present mode was set
+	Disabled bool
+	Origin   Origin
+	Created  time.Time
+	Version  int64 // grows by one with each write
+}
+
+// Accounts stores accounts.
+type Accounts interface {
+	Account(ctx context.Context, id string) (Account, error)
+	// Accounts lists up to limit accounts by id, beginning after the given one.
+	Accounts(ctx context.Context, after string, limit int) ([]Account, error)
+	// CreateAccount adds an account with Version 1, or returns ErrExists.
+	CreateAccount(ctx context.Context, a Account) error
+	// UpdateAccount reads the account, lets change edit it, and writes it if
+	// nobody else did meanwhile; if somebody did, it begins again, so change
+	// may run more than once. An error from change ends it without a write.
+	// ID, Created and Version are not change's to edit.
+	UpdateAccount(ctx context.Context, id string, change func(*Account) error) (Account, error)
+}
+
+// User is a person. Their credentials are theirs, whatever the account.
+type User struct {
+	ID              string // opaque and random
+	Email           string // normalised by [NormaliseEmail]; unique
+	Name            string
+	PasswordHash    string // argon2id or bcrypt; empty: has no password
+	PasswordChanged time.Time
+	Disabled        bool
+	Origin          Origin
+	Created         time.Time
+	Version         int64 // grows by one with each write
+}
+
+// Users stores people.
+type Users interface {
+	User(ctx context.Context, id string) (User, error)
+	UserByEmail(ctx context.Context, email string) (User, error)
+	// Users lists up to limit people by e-mail, beginning after the given one.
+	Users(ctx context.Context, after string, limit int) ([]User, error)
+	// CreateUser adds a person with Version 1, or returns ErrExists when the id
+	// or the e-mail is taken.
+	CreateUser(ctx context.Context, u User) error
+	// UpdateUser works as UpdateAccount does. Taking another's e-mail is
+	// ErrExists.
+	UpdateUser(ctx context.Context, id string, change func(*User) error) (User, error)
+}
+
+// Membership is a person's place in an account.
+type Membership struct {
+	Account      string
+	User         string
+	Role         mfa.Role
+	State        mfa.MemberState
+	SnoozedUntil time.Time // zero: "Not now" was never said
+	Origin       Origin
+	Created      time.Time
+}
+
+// Memberships stores who belongs where. Account and user are always both named:
+// there is no query across accounts but the person's own list.
+type Memberships interface {
+	Membership(ctx context.Context, account, user string) (Membership, error)
+	// MembershipsOf lists a person's memberships, by account id.
+	MembershipsOf(ctx context.Context, user string) ([]Membership, error)
+	// Members lists up to limit memberships of an account by user id, beginning
+	// after the given one.
+	Members(ctx context.Context, account, after string, limit int) ([]Membership, error)
+	// PutMembership adds a membership, or changes role, state and origin of the
+	// one that is there; the snooze stays. ErrNotFound: no such account or user.
+	PutMembership(ctx context.Context, m Membership) error
+	// RemoveMembership ends a membership, or returns ErrNotFound.
+	RemoveMembership(ctx context.Context, account, user string) error
+	// Snooze records "Not now" until the given time, or returns ErrNotFound.
+	Snooze(ctx context.Context, account, user string, until time.Time) error
+}
+
+// Domain is an e-mail domain that an account has claimed.
+type Domain struct {
+	Account  string
+	Name     string // lower-case, without "@"
+	Verified bool
+	Enforce  bool
+	Provider string // id of the account's identity provider; empty: none yet
+	Token    string // to be published in DNS as proof
+	Origin   Origin
+	Created  time.Time
+	Checked  time.Time // when the proof was last looked for
+}
+
+// IdentityProvider is where an account's people sign in.
+type IdentityProvider struct {
+	ID       string // opaque and random
+	Account  string
+	Kind     string // "oidc", "ldap"
+	Name     string // what people see
+	Settings []byte // the kind's own, sealed where secret
+	Disabled bool
+	Origin   Origin
+	Created  time.Time
+}
+
+// Domains stores domains and the identity providers they lead to.
+type Domains interface {
+	// DomainsOf lists an account's domains by name.
+	DomainsOf(ctx context.Context, account string) ([]Domain, error)
+	// DomainsNamed lists every account's claim to one domain, by account id.
+	DomainsNamed(ctx context.Context, name string) ([]Domain, error)
+	// PutDomain adds or replaces an account's claim. ErrNotFound: no such
+	// account, or a provider that is not this account's.
+	PutDomain(ctx context.Context, d Domain) error
+	// RemoveDomain ends a claim, or returns ErrNotFound.
+	RemoveDomain(ctx context.Context, account, name string) error
+	// ProvidersOf lists an account's identity providers by id.
+	ProvidersOf(ctx context.Context, account string) ([]IdentityProvider, error)
+	// PutProvider adds or replaces a provider; a provider never changes its
+	// account (ErrConflict).
+	PutProvider(ctx context.Context, p IdentityProvider) error
+	// RemoveProvider ends one, or returns ErrNotFound. Domains that led to it
+	// are no longer enforced.
+	RemoveProvider(ctx context.Context, account, id string) error
+}

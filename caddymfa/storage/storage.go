@@ -1,0 +1,75 @@
+package storage
+
+import (
+	"context"
+	"errors"
+)
+
+// What a store answers when it understood but must say no. Any other error is
+// a fault.
+var (
+	// ErrNotFound means that there is no such row.
+	ErrNotFound = errors.New("not found")
+	// ErrExists means that a row with this identity is there already.
+	ErrExists = errors.New("exists already")
+	// ErrConflict means that the row changed since it was read.
+	ErrConflict = errors.New("changed by someone else meanwhile")
+	// ErrSpent means that something good for one use was used before, or has
+	// expired.
+	ErrSpent = errors.New("used before or expired")
+)
+
+// Storage is everything the gate remembers. Consumers ask for the small
+// interface that they need. All methods are safe for concurrent use.
+type Storage interface {
+	Accounts
+	Users
+	Memberships
+	Domains
+	Factors
+	RecoveryCodes
+	Sessions
+	Tickets
+	Attempts
+	AuditLog
+	Keys
+	Feed
+	// Migrate brings the schema up to date. It is called once before the first
+	// use, and refuses a schema newer than it knows.
+	Migrate(ctx context.Context) error
+	// Ping says whether the store answers.
+	Ping(ctx context.Context) error
+	// Close releases the store. Nothing may be called after it.
+	Close() error
+}
+
+// Subject tells what kind of thing a change is about.
+type Subject uint8
+
+// The subjects of changes.
+const (
+	SubjectAccount    Subject = iota + 1 // ID: the account
+	SubjectUser                          // ID: the user
+	SubjectMembership                    // ID: the user; every membership of theirs is to be read again
+	SubjectSession                       // ID: the session
+	SubjectKeys                          // the signing keys
+	SubjectAll                           // changes may have been missed: forget everything
+)
+
+// Change says that something was written, so that nothing older than it may be
+// served from memory.
+type Change struct {
+	Subject Subject
+	ID      string
+}
+
+// Feed tells what was written, on this node or another one.
+type Feed interface {
+	// Watch calls tell for every change until stop is called. Changes made
+	// through this store are told before the method that made them returns.
+	// tell must be quick and must not call the store.
+	Watch(tell func(Change)) (stop func())
+	// Live says whether changes made elsewhere arrive now. While they do not,
+	// nothing may be served from memory.
+	Live() bool
+}
