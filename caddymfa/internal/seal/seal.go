@@ -1,0 +1,129 @@
+// Package seal encrypts secrets before they are stored, and derives the keys
+// for everything else that must be unforgeable.
+package seal
+
+import (
+	"crypto/cipher"
+	"crypto/hkdf"
+	"crypto/hmac"
+	"crypto/rand"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+
+	"golang.org/x/crypto/chacha20poly1305"
+)
+
+// KeySize is the length of a master key in bytes.
+const KeySize = 32
+
+// ErrOpen means that a sealed value was made under another master key, for
+// another place, or was altered. It does not say which.
+var ErrOpen = errors.New("sealed value does not open")
+
+// Box seals and opens under one or more master keys. The first key seals; all
+// of them open, so that the master key can be replaced while rows sealed under
+// the former one remain.
+type Box struct {
+	keys []key
+}
+
+type key struct {
+	id     [4]byte
+	master []byte
+	aead   cipher.AEAD
+}
+
+// Sealed values begin with one format byte and the id of their master key.
+const (
+	format     = 1
+	headerSize = 1 + 4
+)
+
+// New returns a box for master keys of KeySize bytes.
+func New(masters ...[]byte) (*Box, error) {
+	if len(masters) == 0 {
+		return nil, errors.New("no master key")
+	}
+	b := new(Box)
+	for _, m := range masters {
+		if len(m) != KeySize {
+			return nil, fmt.Errorf("expected a master key of %d bytes, got %d", KeySize, len(m))
+		}
+		sub, err := hkdf.Key(sha256.New, m, nil, "caddymfa seal v1", KeySize)
+		if err != nil {
+			return nil, fmt.Errorf("deriving the sealing key: %w", err)
+		}
+		aead, err := chacha20poly1305.NewX(sub)
+		if err != nil {
+			return nil, fmt.Errorf("preparing the cipher: %w", err)
+		}
+		k := key{master: m, aead: aead}
+		id, err := hkdf.Key(sha256.New, m, nil, "caddymfa key id v1", len(k.id))
+		if err != nil {
+			return nil, fmt.Errorf("deriving the key's id: %w", err)
+		}
+		copy(k.id[:], id)
+		b.keys = append(b.keys, k)
+	}
+	return b, nil
+}
+
+// Seal encrypts plain for one place. A value moved to another table, row or
+// column does not open there, so nobody who can write to the database can give
+// one person another's secret.
+func (b *Box) Seal(plain []byte, table, row, column string) []byte {
+	k := b.keys[0]
+	out := make([]byte, headerSize+k.aead.NonceSize(), headerSize+k.aead.NonceSize()+len(plain)+k.aead.Overhead())
+	out[0] = format
+	copy(out[1:], k.id[:])
+	nonce := out[headerSize:]
+	rand.Read(nonce) // never fails (crypto/rand)
+	return k.aead.Seal(out, nonce, plain, place(table, row, column))
+}
+
+// Open decrypts what Seal made for the same place, or returns ErrOpen.
+func (b *Box) Open(sealed []byte, table, row, column string) ([]byte, error) {
+	if len(sealed) < headerSize || sealed[0] != format {
+		return nil, ErrOpen
+	}
+	for _, k := range b.keys {
+		if string(sealed[1:headerSize]) != string(k.id[:]) {
+			continue
+		}
+		body := sealed[headerSize:]
+		if len(body) < k.aead.NonceSize() {
+			return nil, ErrOpen
+		}
+		plain, err := k.aead.Open(nil, body[:k.aead.NonceSize()], body[k.aead.NonceSize():], place(table, row, column))
+		if err != nil {
+			return nil, ErrOpen
+		}
+		return plain, nil
+	}
+	return nil, ErrOpen
+}
+
+// MAC authenticates data for one purpose: same inputs, same answer, on every
+// node. Two purposes never share a key.
+func (b *Box) MAC(purpose string, data ...string) []byte {
+	sub, err := hkdf.Key(sha256.New, b.keys[0].master, nil, "caddymfa mac v1 "+purpose, KeySize)
+	if err != nil {
+		panic(err) // only for absurd lengths; ours is constant
+	}
+	h := hmac.New(sha256.New, sub)
+	for _, d := range data {
+		var size [8]byte
+		for i, n := 0, len(d); i < len(size); i++ {
+			size[i] = byte(n >> (8 * i))
+		}
+		h.Write(size[:])
+		h.Write([]byte(d))
+	}
+	return h.Sum(nil)
+}
+
+// place names where a value lives, unambiguously: none of our names holds NUL.
+func place(table, row, column string) []byte {
+	return []byte(table + "\x00" + row + "\x00" + column)
+}
