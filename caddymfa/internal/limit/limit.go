@@ -50,7 +50,9 @@ var (
 // Wait means that it is too early for another try.
 type Wait struct{ Until time.Time }
 
-func (w *Wait) Error() string { return "too many tries: wait until " + w.Until.UTC().Format(time.RFC3339) }
+func (w *Wait) Error() string {
+	return "too many tries: wait until " + w.Until.UTC().Format(time.RFC3339)
+}
 
 // ErrCapped means that there were too many failures for any further try.
 var ErrCapped = errors.New("too many tries: disabled")
