@@ -222,6 +222,26 @@ func DecideChange(f Facts) Decision {
 	return Decision{Verdict: Allow, Reason: SecondFactor}
 }
 
+// DecideProfile says whether the session's person may see their own pages. It
+// needs no account, so that people without one, and those who must enrol first,
+// still reach them. Whoever knows only the password of a person with an
+// authenticator does not.
+func DecideProfile(f Facts) Decision {
+	if f.Proof.User == "" || f.Proof.First.IsZero() || f.Proof.User != f.User.ID {
+		return Decision{Verdict: SignIn, Reason: NoSession}
+	}
+	if f.User.Disabled {
+		return Decision{Verdict: Deny, Reason: UserDisabled}
+	}
+	if f.Enrolled&Authenticators == 0 {
+		return Decision{Verdict: Allow, Reason: PolicyOptional}
+	}
+	if f.Proof.Second.IsZero() || f.Proof.SecondBy == 0 {
+		return Decision{Verdict: Challenge, Reason: Enrolled, Offer: f.Enrolled}
+	}
+	return Decision{Verdict: Allow, Reason: SecondFactor}
+}
+
 // skew is how far ahead another node's clock may be before evidence from it is
 // taken for a forgery rather than a difference between clocks.
 const skew = time.Minute

@@ -1,0 +1,240 @@
+package login
+
+import (
+	"context"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// Hasher checks and makes password hashes.
+type Hasher interface {
+	// Compare reports whether the hash is this password's.
+	Compare(hash, password []byte) (bool, error)
+	// Hash makes a hash as new passwords get it.
+	Hash(password []byte) ([]byte, error)
+	// FakeHash is nobody's, and costs as much to compare.
+	FakeHash() []byte
+}
+
+// Passwords bounds how many hashes are computed at once: each needs tens of
+// megabytes, so a burst of sign-ins could otherwise exhaust the memory.
+type Passwords struct {
+	hasher  Hasher
+	slots   chan struct{}
+	patient time.Duration
+}
+
+// NewPasswords allows atOnce computations, and lets others wait for up to
+// patient before they are told to come back.
+func NewPasswords(h Hasher, atOnce int, patient time.Duration) *Passwords {
+	return &Passwords{hasher: h, slots: make(chan struct{}, atOnce), patient: patient}
+}
+
+// slot waits for leave to compute one hash.
+func (p *Passwords) slot(ctx context.Context) (release func(), err error) {
+	release = func() { <-p.slots }
+	select {
+	case p.slots <- struct{}{}:
+		return release, nil
+	default:
+	}
+	wait := time.NewTimer(p.patient)
+	defer wait.Stop()
+	select {
+	case p.slots <- struct{}{}:
+		return release, nil
+	case <-wait.C:
+		return nil, ErrBusy
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+}
+
+// compare checks a password against a hash; an empty hash is nobody's and takes
+// as long.
+func (p *Passwords) compare(ctx context.Context, hash, password string) (bool, error) {
+	release, err := p.slot(ctx)
+	if err != nil {
+		return false, err
+	}
+	defer release()
+	if hash == "" {
+		_, err := p.hasher.Compare(p.hasher.FakeHash(), []byte(password))
+		return false, err
+	}
+	return p.hasher.Compare([]byte(hash), []byte(password))
+}
+
+// Hash makes the hash of a new password.
+func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
+	release, err := p.slot(ctx)
+	if err != nil {
+		return "", err
+	}
+	defer release()
+	h, err := p.hasher.Hash([]byte(password))
+	return string(h), err
+}
+
+// Bounds of a password, in characters and bytes. The lower one is between what
+// NIST SP 800-63B-4, section 3.1.1.2, asks of passwords beside a second factor
+// and of passwords alone.
+const (
+	MinPassword = 12
+	MaxPassword = 256
+)
+
+// ErrPassword means a new password out of bounds.
+var ErrPassword = fmt.Errorf("expected a password of %d to %d characters", MinPassword, MaxPassword)
+
+// CheckNew says whether a password may be chosen.
+func CheckNew(password string) error {
+	if utf8.RuneCountInString(password) < MinPassword || len(password) > MaxPassword || !utf8.ValidString(password) {
+		return ErrPassword
+	}
+	return nil
+}
+
+// Password is the first factor. On success there is a session that proves the
+// password and nothing else; old, if it is the same person's, ends and leaves
+// what it had proven to the new one.
+func (s *Service) Password(ctx context.Context, c Client, typed, password string, old *storage.Session) (storage.Session, error) {
+	var none storage.Session
+	email, err := storage.NormaliseEmail(typed)
+	if err != nil {
+		email = strings.ToLower(strings.TrimSpace(typed)) // nobody's; counted and answered like anybody
+	}
+	user, err := s.Store.UserByEmail(ctx, email)
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return none, err
+	}
+	rule, who := limit.Password, []string{email}
+	if browser := s.knownBrowser(c.Known, user.ID); browser != "" {
+		rule, who = limit.KnownBrowser, []string{user.ID, browser}
+	}
+	network := limit.NetworkOf(c.Network)
+	if err := s.Limiter.Try(ctx, limit.Network, network); err != nil {
+		return none, s.refused(ctx, c, user.ID, err)
+	}
+	if err := s.Limiter.Try(ctx, rule, who...); err != nil {
+		return none, errors.Join(s.refused(ctx, c, user.ID, err), s.Limiter.TakeBack(ctx, limit.Network, network))
+	}
+	right, err := false, error(nil)
+	if len(password) <= MaxPassword {
+		right, err = s.Passwords.compare(ctx, user.PasswordHash, password)
+	}
+	if err != nil { // not the person's fault
+		return none, errors.Join(err, s.Limiter.TakeBack(ctx, rule, who...), s.Limiter.TakeBack(ctx, limit.Network, network))
+	}
+	if !right || user.ID == "" || user.Disabled {
+		reason := "wrong_password"
+		switch {
+		case user.ID == "":
+			reason = "unknown_user"
+		case right:
+			reason = string(mfa.UserDisabled)
+		}
+		s.Record(ctx, storage.Event{At: s.Now(), Action: "sign_in", Outcome: "refused", Reason: reason, User: user.ID, Network: c.Network})
+		return none, ErrWrong
+	}
+	if err := errors.Join(s.Limiter.Succeeded(ctx, rule, who...), s.Limiter.TakeBack(ctx, limit.Network, network)); err != nil {
+		return none, err
+	}
+	sess, err := s.begin(ctx, c, user, old)
+	if err != nil {
+		return none, err
+	}
+	s.Record(ctx, s.event(c, &sess, "sign_in", "ok", "password"))
+	return sess, nil
+}
+
+func (s *Service) refused(ctx context.Context, c Client, user string, err error) error {
+	var wait *limit.Wait
+	if errors.As(err, &wait) {
+		s.Record(ctx, storage.Event{At: s.Now(), Action: "sign_in", Outcome: "refused", Reason: "too_many_tries", User: user, Network: c.Network})
+	}
+	return err
+}
+
+// begin makes the session of somebody who has just shown their password.
+func (s *Service) begin(ctx context.Context, c Client, user storage.User, old *storage.Session) (storage.Session, error) {
+	now := s.Now()
+	proof := mfa.Proof{User: user.ID, First: now, FirstBy: "password"}
+	if old != nil && old.User == user.ID {
+		return s.replace(ctx, old, func(next *storage.Session) {
+			proof.Second, proof.SecondBy = next.Proof.Second, next.Proof.SecondBy
+			next.Proof = proof
+		})
+	}
+	sess := storage.Session{
+		ID: session.NewID(), User: user.ID, Proof: proof, Created: now, Seen: now,
+		Expires: now.Add(s.Sessions.Limits.Absolute), Browser: shorten(c.Browser, 200), Network: c.Network,
+	}
+	belongs, err := s.Facts.Memberships(ctx, user.ID)
+	if err != nil {
+		return sess, err
+	}
+	if only := joined(belongs); len(only) == 1 {
+		sess.Account = only[0]
+	}
+	if old != nil { // somebody else's, in this browser
+		return sess, s.Store.ReplaceSession(ctx, old.ID, sess, now)
+	}
+	return sess, s.Store.CreateSession(ctx, sess)
+}
+
+// joined lists the accounts that a person may enter.
+func joined(m map[string]storage.Membership) []string {
+	var ids []string
+	for id, row := range m {
+		if row.State == mfa.Joined {
+			ids = append(ids, id)
+		}
+	}
+	return ids
+}
+
+// KnownBrowser returns a value for the known-browser cookie. It opens nothing:
+// it only gives this person's wrong passwords in this browser a count of their
+// own, which strangers cannot exhaust.
+func (s *Service) KnownBrowser(user string) string {
+	id := session.NewID()
+	return id + "." + base64.RawURLEncoding.EncodeToString(s.Box.MAC("known browser", user, id))
+}
+
+func (s *Service) knownBrowser(cookie, user string) string {
+	id, mac, ok := strings.Cut(cookie, ".")
+	if !ok || user == "" {
+		return ""
+	}
+	want := base64.RawURLEncoding.EncodeToString(s.Box.MAC("known browser", user, id))
+	if subtle.ConstantTimeCompare([]byte(mac), []byte(want)) != 1 {
+		return ""
+	}
+	return id
+}
+
+// shorten cuts text at n bytes, between characters, and drops what is not text.
+func shorten(text string, n int) string {
+	text = strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(text, ""))
+	for len(text) > n {
+		_, size := utf8.DecodeLastRuneInString(text)
+		text = text[:len(text)-size]
+	}
+	return text
+}
