@@ -6,5 +6,9 @@
 // know. The suite in storagetest is the contract's other half, and every store
 // passes it.
 //
+// The functions given to Update methods run inside the write, and may run more
+// than once. They must be quick and must not call the store: it may have only
+// one connection to write with, and would wait for itself.
+//
 // Secrets reach a store sealed or hashed; a store never sees one in the clear.
 package storage

@@ -43,6 +43,15 @@ type Storage interface {
 	Close() error
 }
 
+// Opener is what a guest in the namespace mfa.storage offers, once provisioned.
+type Opener interface {
+	// Key names the database: two openers with one key share one open store.
+	Key() string
+	// Open opens the database, and creates an empty one if that is in the
+	// store's hands. It does not touch the schema; that is Migrate's.
+	Open(ctx context.Context) (Storage, error)
+}
+
 // Subject tells what kind of thing a change is about.
 type Subject uint8
 
