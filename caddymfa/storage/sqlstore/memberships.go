@@ -1,0 +1,90 @@
+package sqlstore
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+const membershipColumns = `account_id, user_id, role, state, snoozed_until, origin, created_at`
+
+func scanMembership(row scanner) (m storage.Membership, err error) {
+	err = row.Scan(&m.Account, &m.User, word[mfa.Role]{&m.Role, mfa.ParseRole}, word[mfa.MemberState]{&m.State, mfa.ParseMemberState},
+		instant{&m.SnoozedUntil}, word[storage.Origin]{&m.Origin, parseOrigin}, instant{&m.Created})
+	return m, err
+}
+
+// Membership implements [storage.Memberships].
+func (s *Store) Membership(ctx context.Context, account, user string) (storage.Membership, error) {
+	m, err := one(ctx, s.read, scanMembership,
+		`SELECT `+membershipColumns+` FROM memberships WHERE account_id = ? AND user_id = ?`, account, user)
+	if err != nil {
+		return storage.Membership{}, fmt.Errorf("reading the membership of user %q in account %q: %w", user, account, err)
+	}
+	return m, nil
+}
+
+// MembershipsOf implements [storage.Memberships].
+func (s *Store) MembershipsOf(ctx context.Context, user string) ([]storage.Membership, error) {
+	list, err := all(ctx, s.read, scanMembership,
+		`SELECT `+membershipColumns+` FROM memberships WHERE user_id = ? ORDER BY account_id`, user)
+	if err != nil {
+		return nil, fmt.Errorf("listing the memberships of user %q: %w", user, err)
+	}
+	return list, nil
+}
+
+// Members implements [storage.Memberships].
+func (s *Store) Members(ctx context.Context, account, after string, limit int) ([]storage.Membership, error) {
+	list, err := all(ctx, s.read, scanMembership,
+		`SELECT `+membershipColumns+` FROM memberships WHERE account_id = ? AND user_id > ? ORDER BY user_id LIMIT ?`,
+		account, after, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing the members of account %q: %w", account, err)
+	}
+	return list, nil
+}
+
+// PutMembership implements [storage.Memberships].
+func (s *Store) PutMembership(ctx context.Context, m storage.Membership) error {
+	err := s.transact(ctx, func(t *tx) error {
+		t.changed(storage.SubjectMembership, m.User)
+		_, err := t.exec(ctx, `INSERT INTO memberships (`+membershipColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role, state = excluded.state, origin = excluded.origin`,
+			m.Account, m.User, m.Role.String(), m.State.String(), micros(m.SnoozedUntil), originName(m.Origin), micros(m.Created))
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("putting user %q into account %q: %w", m.User, m.Account, err)
+	}
+	return nil
+}
+
+// RemoveMembership implements [storage.Memberships].
+func (s *Store) RemoveMembership(ctx context.Context, account, user string) error {
+	err := s.transact(ctx, func(t *tx) error {
+		t.changed(storage.SubjectMembership, user)
+		return t.touch(ctx, storage.ErrNotFound,
+			`DELETE FROM memberships WHERE account_id = ? AND user_id = ?`, account, user)
+	})
+	if err != nil {
+		return fmt.Errorf("removing user %q from account %q: %w", user, account, err)
+	}
+	return nil
+}
+
+// Snooze implements [storage.Memberships].
+func (s *Store) Snooze(ctx context.Context, account, user string, until time.Time) error {
+	err := s.transact(ctx, func(t *tx) error {
+		t.changed(storage.SubjectMembership, user)
+		return t.touch(ctx, storage.ErrNotFound,
+			`UPDATE memberships SET snoozed_until = ? WHERE account_id = ? AND user_id = ?`, micros(until), account, user)
+	})
+	if err != nil {
+		return fmt.Errorf("snoozing for user %q in account %q: %w", user, account, err)
+	}
+	return nil
+}

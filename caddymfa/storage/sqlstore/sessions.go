@@ -1,0 +1,184 @@
+package sqlstore
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// maxSessions bounds what SessionsOf lists.
+const maxSessions = 100
+
+const sessionColumns = `id, user_id, account_id, first_at, first_by, provider, issuer, subject, second_at, second_by,
+	created_at, seen_at, expires_at, revoked_at, browser, network, version`
+
+// A session in no account has NULL for it; see optional.
+const sessionFields = `id, user_id, COALESCE(account_id, ''), first_at, first_by, provider, issuer, subject, second_at, second_by,
+	created_at, seen_at, expires_at, revoked_at, browser, network, version`
+
+func scanSession(row scanner) (v storage.Session, err error) {
+	p := &v.Proof
+	err = row.Scan(&v.ID, &v.User, &v.Account, instant{&p.First}, &p.FirstBy, &p.Provider, &p.Issuer, &p.Subject,
+		instant{&p.Second}, word[mfa.Kind]{&p.SecondBy, parseSecond},
+		instant{&v.Created}, instant{&v.Seen}, instant{&v.Expires}, instant{&v.Revoked}, &v.Browser, &v.Network, &v.Version)
+	p.User = v.User
+	return v, err
+}
+
+// ownProof refuses to store one person's evidence in another's session, where
+// it would be read back as that other person's.
+func ownProof(user string, p mfa.Proof) error {
+	if p.User != user && p != (mfa.Proof{}) {
+		return errors.New("the proof is not the session's user's")
+	}
+	return nil
+}
+
+// Session implements [storage.Sessions].
+func (s *Store) Session(ctx context.Context, id string) (storage.Session, error) {
+	v, err := one(ctx, s.read, scanSession, `SELECT `+sessionFields+` FROM sessions WHERE id = ?`, id)
+	if err != nil {
+		return storage.Session{}, fmt.Errorf("reading a session: %w", err)
+	}
+	return v, nil
+}
+
+// SessionsOf implements [storage.Sessions].
+func (s *Store) SessionsOf(ctx context.Context, user string, now time.Time) ([]storage.Session, error) {
+	list, err := all(ctx, s.read, scanSession, `SELECT `+sessionFields+` FROM sessions
+		WHERE user_id = ? AND revoked_at = 0 AND expires_at > ? ORDER BY created_at DESC, id DESC LIMIT ?`,
+		user, micros(now), maxSessions)
+	if err != nil {
+		return nil, fmt.Errorf("listing the sessions of user %q: %w", user, err)
+	}
+	return list, nil
+}
+
+// CreateSession implements [storage.Sessions]. ErrExists: the id is taken.
+// ErrNotFound: no such user or account.
+func (s *Store) CreateSession(ctx context.Context, v storage.Session) error {
+	err := s.transact(ctx, func(t *tx) error { return insertSession(ctx, t, v) })
+	if err != nil {
+		return fmt.Errorf("creating a session of user %q: %w", v.User, err)
+	}
+	return nil
+}
+
+func insertSession(ctx context.Context, t *tx, v storage.Session) error {
+	p := v.Proof
+	if err := ownProof(v.User, p); err != nil {
+		return err
+	}
+	_, err := t.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+		v.ID, v.User, optional(v.Account), micros(p.First), p.FirstBy, p.Provider, p.Issuer, p.Subject,
+		micros(p.Second), p.SecondBy.String(),
+		micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), v.Browser, v.Network)
+	return err
+}
+
+// UpdateSession implements [storage.Sessions].
+func (s *Store) UpdateSession(ctx context.Context, id string, change func(*storage.Session) error) (storage.Session, error) {
+	return update(ctx, s, "updating a session", updater[storage.Session]{
+		read: func(ctx context.Context, t *tx) (storage.Session, error) {
+			return one(ctx, t, scanSession,
+				`SELECT `+sessionFields+` FROM sessions WHERE id = ? AND revoked_at = 0`+t.ForUpdate, id)
+		},
+		write: func(ctx context.Context, t *tx, old, next storage.Session) ([]storage.Session, error) {
+			p := next.Proof
+			if err := ownProof(old.User, p); err != nil {
+				return nil, err
+			}
+			return all(ctx, t, scanSession, `UPDATE sessions
+				SET account_id = ?, first_at = ?, first_by = ?, provider = ?, issuer = ?, subject = ?, second_at = ?, second_by = ?,
+					seen_at = ?, expires_at = ?, revoked_at = ?, browser = ?, network = ?, version = version + 1
+				WHERE id = ? AND version = ? AND revoked_at = 0 RETURNING `+sessionFields,
+				optional(next.Account), micros(p.First), p.FirstBy, p.Provider, p.Issuer, p.Subject, micros(p.Second), p.SecondBy.String(),
+				micros(next.Seen), micros(next.Expires), micros(next.Revoked), next.Browser, next.Network,
+				id, old.Version)
+		},
+		subject: storage.SubjectSession,
+		id:      func(v storage.Session) string { return v.ID },
+	}, change)
+}
+
+// ReplaceSession implements [storage.Sessions]. ErrExists: the next one's id is
+// taken, and nothing was written.
+func (s *Store) ReplaceSession(ctx context.Context, old string, next storage.Session, at time.Time) error {
+	err := s.transact(ctx, func(t *tx) error {
+		if err := dated(at); err != nil {
+			return err
+		}
+		t.changed(storage.SubjectSession, old)
+		if err := t.touch(ctx, storage.ErrNotFound, `UPDATE sessions SET revoked_at = ?, version = version + 1
+			WHERE id = ? AND revoked_at = 0 AND expires_at > ?`, micros(at), old, micros(at)); err != nil {
+			return err
+		}
+		return insertSession(ctx, t, next)
+	})
+	if err != nil {
+		return fmt.Errorf("replacing a session of user %q: %w", next.User, err)
+	}
+	return nil
+}
+
+// RevokeSession implements [storage.Sessions]. One that is revoked already is
+// ErrNotFound: its time of revocation stays what it was.
+func (s *Store) RevokeSession(ctx context.Context, user, id string, at time.Time) error {
+	err := s.transact(ctx, func(t *tx) error {
+		if err := dated(at); err != nil {
+			return err
+		}
+		t.changed(storage.SubjectSession, id)
+		return t.touch(ctx, storage.ErrNotFound, `UPDATE sessions SET revoked_at = ?, version = version + 1
+			WHERE id = ? AND user_id = ? AND revoked_at = 0`, micros(at), id, user)
+	})
+	if err != nil {
+		return fmt.Errorf("revoking a session of user %q: %w", user, err)
+	}
+	return nil
+}
+
+// RevokeSessionsOf implements [storage.Sessions]. It revokes those past their
+// absolute limit too, which another node's slower clock may still take for live.
+func (s *Store) RevokeSessionsOf(ctx context.Context, user, except string, at time.Time) (int, error) {
+	var revoked []string
+	err := s.transact(ctx, func(t *tx) (err error) {
+		if err := dated(at); err != nil {
+			return err
+		}
+		revoked, err = all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, version = version + 1
+			WHERE user_id = ? AND id <> ? AND revoked_at = 0 RETURNING id`, micros(at), user, except)
+		for _, id := range revoked {
+			t.changed(storage.SubjectSession, id)
+		}
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("revoking the sessions of user %q: %w", user, err)
+	}
+	return len(revoked), nil
+}
+
+// SweepSessions implements [storage.Sessions].
+func (s *Store) SweepSessions(ctx context.Context, before time.Time, limit int) (int, error) {
+	return s.sweep(ctx, "sessions", `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
+		WHERE expires_at < ? OR (revoked_at <> 0 AND revoked_at < ?) LIMIT ?)`, micros(before), micros(before), max(limit, 0))
+}
+
+// sweep runs a statement that deletes rows nobody may use any more, so that
+// there is nothing to tell.
+func (s *Store) sweep(ctx context.Context, what, query string, args ...any) (int, error) {
+	var n int
+	err := s.transact(ctx, func(t *tx) (err error) {
+		n, err = t.exec(ctx, query, args...)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweeping %s: %w", what, err)
+	}
+	return n, nil
+}

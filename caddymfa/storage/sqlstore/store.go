@@ -1,0 +1,78 @@
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// Dialect says what an engine does differently.
+type Dialect struct {
+	// Placeholder writes the parameter of the given number, counted from 1.
+	// Default: "?" for each.
+	Placeholder func(n int) string
+	// ForUpdate is put behind a SELECT whose row the transaction is about to
+	// write, as in " FOR UPDATE". Default: nothing, for an engine whose write
+	// transactions exclude each other from their beginning.
+	ForUpdate string
+	// LockSchema is a statement that lets one transaction at a time go on with
+	// a migration. Default: none, for an engine as under ForUpdate.
+	LockSchema string
+	// Exists reports whether a statement failed because a primary key or a
+	// unique index holds these values already.
+	Exists func(error) bool
+	// Missing reports whether a statement failed because a foreign key leads
+	// nowhere.
+	Missing func(error) bool
+}
+
+// Store keeps everything in an SQL database.
+type Store struct {
+	*Feed
+	dialect Dialect
+	write   *sql.DB
+	read    *reader
+}
+
+// New returns a store that takes ownership of two handles to one database:
+// write for transactions that change something, which must have the row locks or
+// the exclusion that d promises, and read for everything else. They may be the
+// same handle. A read that begins after a write was committed must see it.
+func New(write, read *sql.DB, d Dialect) *Store {
+	return &Store{Feed: new(Feed), dialect: d, write: write, read: &reader{Dialect: d, db: read}}
+}
+
+// Migrate brings the schema up to date. It refuses a schema that is newer than
+// this program.
+func (s *Store) Migrate(ctx context.Context) error {
+	return Migrate(ctx, s.write, s.dialect, Latest())
+}
+
+// Ping says whether the database answers. It asks for a read, so that a store
+// busy with a long write is not reported as gone.
+func (s *Store) Ping(ctx context.Context) error {
+	if err := s.read.db.PingContext(ctx); err != nil {
+		return fmt.Errorf("asking the database for an answer: %w", err)
+	}
+	return nil
+}
+
+// Close releases both handles. The one that writes is closed last, because
+// SQLite tidies its journal away when the last connection goes, and that is a
+// write.
+func (s *Store) Close() error {
+	err := s.read.close()
+	if s.write != s.read.db {
+		err = errors.Join(err, s.write.Close())
+	}
+	if err != nil {
+		return fmt.Errorf("closing the database: %w", err)
+	}
+	return nil
+}
+
+// Interface guards
+var _ storage.Storage = (*Store)(nil)
