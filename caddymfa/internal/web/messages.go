@@ -1,0 +1,115 @@
+package web
+
+import (
+	"net/http"
+	"time"
+)
+
+// What a form may have to say about what was sent.
+var (
+	ProblemEmail           = say("problem.email")
+	ProblemSignIn          = say("problem.signin") // wrong e-mail or wrong password: always the same words
+	ProblemBusy            = say("problem.busy")
+	ProblemCode            = say("problem.code") // wrong, old and replayed codes: always the same words
+	ProblemCodeShape       = say("problem.codeshape")
+	ProblemRecoveryCode    = say("problem.recoverycode")
+	ProblemLocked          = say("problem.locked")
+	ProblemEnrollExpired   = say("problem.enrollexpired")
+	ProblemDeviceName      = say("problem.devicename")
+	ProblemCurrentPassword = say("problem.currentpassword")
+	ProblemPasswordDiffers = say("problem.passworddiffers")
+	ProblemPasswordSame    = say("problem.passwordsame")
+	ProblemPasswordCommon  = say("problem.passwordcommon")
+)
+
+// ProblemWait says how long to wait after too many tries.
+func ProblemWait(wait time.Duration) Text {
+	seconds := max(1, int((wait+time.Second-1)/time.Second))
+	if seconds > 90 {
+		return say("problem.waitminutes", "n", (seconds+59)/60)
+	}
+	return say("problem.wait", "n", seconds)
+}
+
+// ProblemPasswordShort says how long a password must be.
+func ProblemPasswordShort(characters int) Text { return say("problem.passwordshort", "n", characters) }
+
+// ProblemPasswordLong says how long a password may be.
+func ProblemPasswordLong(characters int) Text { return say("problem.passwordlong", "n", characters) }
+
+// notices are what a page may be asked to say after a redirect. They are named,
+// so that no text travels in an address, and say nothing that is not already
+// known to whoever made up the address.
+var notices = map[string]Notice{
+	"enrolled":         {NoticeOK, say("notice.enrolled")},
+	"later":            {NoticeOK, say("notice.later")},
+	"renamed":          {NoticeOK, say("notice.renamed")},
+	"removed":          {NoticeOK, say("notice.removed")},
+	"password-changed": {NoticeOK, say("notice.passwordchanged")},
+	"password-set":     {NoticeOK, say("notice.passwordset")},
+	"session-ended":    {NoticeOK, say("notice.sessionended")},
+	"sessions-ended":   {NoticeOK, say("notice.sessionsended")},
+	"switched":         {NoticeOK, say("notice.switched")},
+	"codes-low":        {NoticeWarn, say("notice.codeslow")},
+	"codes-shown":      {NoticeWarn, say("notice.codesshown")},
+	"full":             {NoticeError, say("notice.full")},
+	"gone":             {NoticeError, say("notice.gone")},
+	"expired":          {NoticeWarn, say("notice.expired")},
+	"name":             {NoticeError, ProblemDeviceName},
+}
+
+// NoticeNamed returns the notice of a name, or none for a name that is unknown.
+func NoticeNamed(name string) Notice { return notices[name] }
+
+// The ways on that messages offer.
+var (
+	actionSignIn   = Action{say("action.signin"), "/login"}
+	actionRetry    = Action{say("action.retry"), ""}
+	actionAccounts = Action{say("action.accounts"), "/accounts"}
+	actionProfile  = Action{say("action.profile"), "/profile"}
+)
+
+// The messages. Whoever shows one copies it and fills in Chrome and Return.
+var (
+	MessageBadRequest = Message{Status: http.StatusBadRequest,
+		Title: say("message.badrequest.title"), Text: say("message.badrequest.text"), Actions: []Action{actionRetry}}
+	MessageFormExpired = Message{Status: http.StatusForbidden,
+		Title: say("message.formexpired.title"), Text: say("message.formexpired.text"), Actions: []Action{actionRetry}}
+	MessageForbidden = Message{Status: http.StatusForbidden,
+		Title: say("message.forbidden.title"), Text: say("message.forbidden.text"), Actions: []Action{actionAccounts}}
+	MessageUserDisabled = Message{Status: http.StatusForbidden,
+		Title: say("message.userdisabled.title"), Text: say("message.userdisabled.text")}
+	MessageAccountDisabled = Message{Status: http.StatusForbidden,
+		Title: say("message.accountdisabled.title"), Text: say("message.accountdisabled.text"), Actions: []Action{actionAccounts}}
+	MessageUndecidable = Message{Status: http.StatusForbidden,
+		Title: say("message.undecidable.title"), Text: say("message.undecidable.text"), Actions: []Action{actionAccounts}}
+	MessageNotFound = Message{Status: http.StatusNotFound,
+		Title: say("message.notfound.title"), Text: say("message.notfound.text"), Actions: []Action{actionSignIn}}
+	MessageMethod = Message{Status: http.StatusMethodNotAllowed,
+		Title: say("message.method.title"), Text: say("message.method.text"), Actions: []Action{actionSignIn}}
+	MessageTooLarge = Message{Status: http.StatusRequestEntityTooLarge,
+		Title: say("message.toolarge.title"), Text: say("message.toolarge.text"), Actions: []Action{actionRetry}}
+	MessageStartAgain = Message{Status: http.StatusBadRequest,
+		Title: say("message.startagain.title"), Text: say("message.startagain.text"), Actions: []Action{actionSignIn}}
+	MessageLinkExpired = Message{Status: http.StatusGone,
+		Title: say("message.linkexpired.title"), Text: say("message.linkexpired.text"), Actions: []Action{actionSignIn}}
+	MessageUnavailable = Message{Status: http.StatusServiceUnavailable,
+		Title: say("message.unavailable.title"), Text: say("message.unavailable.text"), Actions: []Action{actionRetry}}
+	MessageBusy = Message{Status: http.StatusServiceUnavailable,
+		Title: say("message.busy.title"), Text: say("message.busy.text"), Actions: []Action{actionRetry}}
+	MessageFault = Message{Status: http.StatusInternalServerError,
+		Title: say("message.fault.title"), Text: say("message.fault.text"), Actions: []Action{actionRetry}}
+	// MessagePostSignIn and MessagePostFactor answer a form of the app that
+	// arrived without what it needs: it is never redirected, which would lose
+	// what was typed without a word.
+	MessagePostSignIn = Message{Status: http.StatusUnauthorized,
+		Title: say("message.postsignin.title"), Text: say("message.postsignin.text"), Actions: []Action{actionSignIn}}
+	MessagePostFactor = Message{Status: http.StatusForbidden,
+		Title: say("message.postfactor.title"), Text: say("message.postfactor.text"), Actions: []Action{actionRetry}}
+	MessageProvider = Message{Status: http.StatusBadGateway,
+		Title: say("message.provider.title"), Text: say("message.provider.text"), Actions: []Action{actionSignIn}}
+	// MessageNeeded refuses to remove the last authenticator of somebody whom
+	// an account requires to have one.
+	MessageNeeded = Message{Status: http.StatusConflict,
+		Title: say("message.needed.title"), Text: say("message.needed.text"), Actions: []Action{actionProfile}}
+)

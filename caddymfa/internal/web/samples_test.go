@@ -1,0 +1,188 @@
+package web
+
+import (
+	"testing"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+)
+
+// sample is a view in one of its states.
+type sample struct {
+	name string
+	view View
+}
+
+var moment = time.Date(2026, time.March, 2, 14, 3, 27, 0, time.UTC)
+
+// chromeOf is what most samples have around them.
+func chromeOf() Chrome {
+	return Chrome{CSRF: "token-1", SignedIn: true, Email: "ana@acme.example", UserName: "Ana Almeida",
+		Account: "acme", AccountName: "Acme Distribution", Several: true}
+}
+
+// visitor is what somebody sees who has not signed in.
+func visitor() Chrome { return Chrome{CSRF: "token-1"} }
+
+func cards() []AccountCard {
+	return []AccountCard{
+		{ID: "acme", Name: "Acme Distribution", Role: mfa.RoleAdmin, Policy: mfa.Required, Current: true},
+		{ID: "borealis", Name: "Borealis Cloud Services and Partners International", Role: mfa.RoleMember, Policy: mfa.Suggested},
+		{ID: "cumulus", Name: "Cumulus", Role: mfa.RoleMember, Policy: mfa.Required, NeedsFactor: true},
+		{ID: "delta", Name: "Delta", Role: mfa.RoleMember, Policy: mfa.Optional},
+		{ID: "echo", Name: "Echo", Role: mfa.RoleMember, Policy: mfa.Required, Provider: "Echo Entra ID"},
+	}
+}
+
+func authenticators() []Authenticator {
+	return []Authenticator{
+		{ID: "f1", Name: "Ana's phone", Kind: mfa.TOTP, Added: moment.AddDate(0, -3, 0), Used: moment},
+		{ID: "f2", Name: "Key on the desk", Kind: mfa.WebAuthn, Added: moment},
+		{ID: "f3", Name: "Old tablet", Kind: mfa.TOTP, Added: moment.AddDate(-1, 0, 0), Used: moment.AddDate(0, -6, 0), Disabled: true},
+	}
+}
+
+func sessionRows() []SessionRow {
+	proof := mfa.Proof{User: "u1", First: moment, FirstBy: "password", Second: moment, SecondBy: mfa.TOTP}
+	byKey, byCode := proof, proof
+	byKey.SecondBy, byCode.SecondBy = mfa.WebAuthn, mfa.Recovery
+	sso := mfa.Proof{User: "u1", First: moment, FirstBy: "sso", Provider: "p1"}
+	return []SessionRow{
+		{ID: "s1", Browser: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0",
+			Network: "203.0.113.7", AccountName: "Acme Distribution", Proof: proof, SignedIn: moment, Seen: moment, Current: true},
+		{ID: "s2", Browser: "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1",
+			Network: "2001:db8:1:2:3:4:5:6", AccountName: "Echo", Provider: "Echo Entra ID", Proof: sso, SignedIn: moment, Seen: moment},
+		{ID: "s3", Browser: "curl/8.5.0", Network: "198.51.100.20", Proof: byCode, SignedIn: moment, Seen: moment},
+		{ID: "s4", Browser: "something (X11; Linux x86_64)", Proof: byKey, SignedIn: moment, Seen: moment},
+		{ID: "s5", Proof: sso, SignedIn: moment, Seen: moment},
+	}
+}
+
+// finder is a drawing the size of a usual QR code, with its three corners.
+func finder() [][]bool {
+	const side = 41
+	modules := make([][]bool, side)
+	for y := range modules {
+		modules[y] = make([]bool, side)
+		for x := range modules[y] {
+			cx, cy := min(x, side-1-x), min(y, side-1-y)
+			if cx < 8 && cy < 8 && !(x >= side-8 && y >= side-8) {
+				ring := max(max(cx-3, 3-cx), max(cy-3, 3-cy))
+				modules[y][x] = ring != 2 && ring < 4
+				continue
+			}
+			modules[y][x] = (x*x+3*y*x+y*7)%5 < 2
+		}
+	}
+	return modules
+}
+
+func enrolling() EnrollTOTP {
+	return EnrollTOTP{Chrome: chromeOf(), Return: "/orders?page=2", Reason: mfa.PolicyRequired,
+		Secret: "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP", QR: finder(),
+		Link: "otpauth://totp/Acme:ana@acme.example?secret=JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP&issuer=Acme"}
+}
+
+func challenging() Challenge {
+	return Challenge{Chrome: chromeOf(), Return: "/orders?page=2", Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.TOTP, mfa.Recovery)}
+}
+
+// with returns a copy of a view with one thing changed.
+func with[V View](view V, change func(*V)) V {
+	change(&view)
+	return view
+}
+
+// samples holds every view, in every state that its template tells apart.
+func samples() []sample {
+	security := ProfileSecurity{Chrome: chromeOf(), Authenticators: authenticators(), CodesLeft: 8, CodesTotal: 10, Password: true, MinLength: 12}
+	overview := ProfileOverview{Chrome: chromeOf(), Authenticators: 2, CodesLeft: 8, Sessions: 3, Accounts: 5}
+	codes := []string{"k7fj-2mqp-x4tn-9wdr", "p3hs-8vbc-l6yz-5gea", "q2nw-7rxt-m9kd-4fju", "b5cg-3yhp-z8sv-6ela",
+		"t4mr-9qkw-f7nx-2dpj", "h6vb-5slc-y3ga-8zet", "w9dx-4jfp-k2rm-7qtn", "g8ze-6alh-v5cs-3byp",
+		"n3tq-7kpd-r4wf-9xmj", "c2ya-5evg-s6lz-8hbt"}
+	all := []sample{
+		{"login", Login{Chrome: visitor(), Return: "/orders?page=2"}},
+		{"login-problem", Login{Chrome: visitor(), Email: "ana", Problem: ProblemEmail}},
+		{"login-plain", Login{Chrome: with(Login{Chrome: visitor()}, func(v *Login) { v.PlainHTTP = true }).Chrome}},
+		{"password", Password{Chrome: visitor(), Email: "ana@acme.example", Return: "/orders?page=2"}},
+		{"password-problem", Password{Chrome: visitor(), Email: "ana@acme.example", Problem: ProblemSignIn}},
+		{"password-wait", Password{Chrome: visitor(), Email: "ana@acme.example", Problem: ProblemWait(1500 * time.Millisecond)}},
+		{"password-busy", Password{Chrome: visitor(), Email: "ana@acme.example", Problem: ProblemBusy}},
+		{"challenge", challenging()},
+		{"challenge-wrong", with(challenging(), func(v *Challenge) { v.Problem, v.Clock = ProblemCode, moment })},
+		{"challenge-wait", with(challenging(), func(v *Challenge) { v.Problem = ProblemWait(10 * time.Minute) })},
+		{"challenge-recovering", with(challenging(), func(v *Challenge) { v.Recovering, v.Problem = true, ProblemRecoveryCode })},
+		{"challenge-locked", with(challenging(), func(v *Challenge) { v.Locked, v.Problem = true, ProblemLocked })},
+		{"challenge-locked-out", with(challenging(), func(v *Challenge) { v.Locked, v.Offer = true, mfa.KindsOf(mfa.TOTP) })},
+		{"challenge-nothing", with(challenging(), func(v *Challenge) { v.Offer = 0 })},
+		{"challenge-change", with(challenging(), func(v *Challenge) { v.ForChange, v.Offer = true, mfa.KindsOf(mfa.TOTP) })},
+		{"challenge-fresh", with(challenging(), func(v *Challenge) { v.Reason = mfa.SecondFactorTooOld })},
+		{"challenge-fresh-here", with(challenging(), func(v *Challenge) { v.Reason, v.AccountName = mfa.SecondFactorTooOld, "" })},
+		{"challenge-here", with(challenging(), func(v *Challenge) { v.AccountName = "" })},
+		{"enroll", enrolling()},
+		{"enroll-wrong", with(enrolling(), func(v *EnrollTOTP) { v.Problem, v.Clock, v.DeviceName = ProblemCode, moment, "Ana's phone" })},
+		{"enroll-route", with(enrolling(), func(v *EnrollTOTP) { v.Reason = mfa.RouteRequires })},
+		{"enroll-suggested", with(enrolling(), func(v *EnrollTOTP) { v.Reason = mfa.PolicySuggested })},
+		{"enroll-own", with(enrolling(), func(v *EnrollTOTP) { v.Reason, v.Link, v.Return = mfa.PolicyOptional, "", "" })},
+		{"suggest", Suggest{Chrome: chromeOf(), Return: "/orders?page=2", Days: 7}},
+		{"suggest-here", Suggest{Chrome: visitor(), Days: 1}},
+		{"codes", RecoveryCodes{Chrome: chromeOf(), Return: "/orders?page=2", Codes: codes}},
+		{"codes-replaced", RecoveryCodes{Chrome: chromeOf(), Codes: codes, Replaced: true}},
+		{"accounts", Accounts{Chrome: chromeOf(), Accounts: cards(), Return: "/orders?page=2"}},
+		{"accounts-forbidden", Accounts{Chrome: chromeOf(), Accounts: cards(), Forbidden: true}},
+		{"accounts-forbidden-none", Accounts{Chrome: chromeOf(), Forbidden: true}},
+		{"accounts-none", Accounts{Chrome: chromeOf()}},
+		{"profile", overview},
+		{"profile-bare", with(overview, func(v *ProfileOverview) { v.Authenticators, v.AccountName, v.Provider = 0, "", "Echo Entra ID" })},
+		{"security", security},
+		{"security-full", with(security, func(v *ProfileSecurity) { v.Full, v.Provider = true, "Echo Entra ID" })},
+		{"security-bare", ProfileSecurity{Chrome: chromeOf()}},
+		{"security-problem", with(security, func(v *ProfileSecurity) { v.Problem = ProblemPasswordShort(12) })},
+		{"remove", ConfirmRemove{Chrome: chromeOf(), Factor: "f1", FactorName: "Ana's phone"}},
+		{"remove-last", ConfirmRemove{Chrome: chromeOf(), Factor: "f1", FactorName: "Ana's phone", Last: true, RequiredBy: []string{"Acme Distribution", "Cumulus"}}},
+		{"sessions", ProfileSessions{Chrome: chromeOf(), Sessions: sessionRows()}},
+		{"profile-accounts", ProfileAccounts{Chrome: chromeOf(), Accounts: cards()}},
+		{"profile-accounts-none", ProfileAccounts{Chrome: chromeOf()}},
+		{"setup", SetUp{Chrome: visitor(), Ticket: "ticket-1", Email: "ana@acme.example", MinLength: 12}},
+		{"setup-problem", SetUp{Chrome: visitor(), Ticket: "ticket-1", Email: "ana@acme.example", MinLength: 12, Problem: ProblemPasswordDiffers}},
+		{"signed-out", SignedOut{Chrome: visitor()}},
+		{"signed-out-everywhere", SignedOut{Chrome: visitor(), Everywhere: true}},
+	}
+	for name, message := range messages() {
+		message.Chrome, message.Return, message.Reference = chromeOf(), "/orders?page=2", "4f1c-22"
+		all = append(all, sample{"message-" + name, message})
+	}
+	for name := range notices {
+		v := overview
+		v.Notice = NoticeNamed(name)
+		all = append(all, sample{"notice-" + name, v})
+	}
+	return all
+}
+
+// zeroes holds every view with nothing filled in: no caller can make a page
+// fall over by leaving something out.
+func zeroes() []View {
+	return []View{Login{}, Password{}, Challenge{}, EnrollTOTP{}, Suggest{}, RecoveryCodes{}, Accounts{},
+		ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
+		MessageBusy}
+}
+
+func messages() map[string]Message {
+	return map[string]Message{
+		"bad-request": MessageBadRequest, "form-expired": MessageFormExpired, "forbidden": MessageForbidden,
+		"user-disabled": MessageUserDisabled, "account-disabled": MessageAccountDisabled, "undecidable": MessageUndecidable,
+		"not-found": MessageNotFound, "method": MessageMethod, "too-large": MessageTooLarge, "start-again": MessageStartAgain,
+		"link-expired": MessageLinkExpired, "unavailable": MessageUnavailable, "busy": MessageBusy, "fault": MessageFault,
+		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "needed": MessageNeeded,
+	}
+}
+
+func newRenderer(t *testing.T) *Renderer {
+	t.Helper()
+	r, err := NewRenderer("/.mfa")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
+}

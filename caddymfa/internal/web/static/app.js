@@ -1,0 +1,61 @@
+// Comforts only: every page also works without this file.
+"use strict";
+
+// What needs this script is hidden until it is there to serve it.
+for (const button of document.querySelectorAll("[data-copy],[data-download],[data-print]")) {
+	// Browsers offer the clipboard on encrypted connections only.
+	if (!("copy" in button.dataset) || navigator.clipboard) button.hidden = false;
+}
+
+const textOf = (selector) =>
+	Array.from(document.querySelectorAll(selector), (e) => e.textContent.trim()).join("\n");
+
+const tell = (button) => {
+	const status = button.parentElement.querySelector("[role=status]");
+	if (status) status.textContent = button.dataset.done;
+};
+
+document.addEventListener("click", async (event) => {
+	const button = event.target.closest("button[type=button]");
+	if (!button) return;
+	const { copy, download, file, head } = button.dataset;
+	if (copy) {
+		await navigator.clipboard.writeText(textOf(copy));
+		tell(button);
+	} else if (download) {
+		const blob = new Blob([head, "\n\n", textOf(download), "\n"], { type: "text/plain" });
+		const link = document.createElement("a");
+		link.href = URL.createObjectURL(blob);
+		link.download = file;
+		link.click();
+		URL.revokeObjectURL(link.href);
+		tell(button);
+	} else if ("print" in button.dataset) {
+		window.print();
+	}
+});
+
+// A form goes out once, however often its button is pressed. The button keeps
+// the focus, so it is marked and not switched off. Coming back to the page, or
+// an answer that never comes, releases it.
+const release = (form) => {
+	delete form.dataset.sent;
+	for (const button of form.querySelectorAll("button")) button.removeAttribute("aria-disabled");
+};
+
+document.addEventListener("submit", (event) => {
+	const form = event.target;
+	if (form.dataset.sent) {
+		event.preventDefault();
+		return;
+	}
+	form.dataset.sent = "yes";
+	for (const button of form.querySelectorAll("button")) button.setAttribute("aria-disabled", "true");
+	setTimeout(release, 10000, form);
+});
+
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-sent]").forEach(release));
+
+// Where no field takes the focus by itself, the problem does.
+const problem = document.getElementById("problem");
+if (problem && !document.querySelector("[autofocus]")) problem.focus();

@@ -1,0 +1,178 @@
+package web
+
+import (
+	"strings"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+)
+
+// ProfileOverview is the first of the person's own pages.
+type ProfileOverview struct {
+	Chrome
+	Authenticators int
+	CodesLeft      int
+	Sessions       int
+	Accounts       int
+	Provider       string // the name of the identity provider this session came through; empty: none
+}
+
+// Name is the view's template.
+func (ProfileOverview) Name() string { return "profile" }
+
+// Tab marks the page in the profile's navigation.
+func (ProfileOverview) Tab() string { return "overview" }
+
+// Authenticator is one row of the person's authenticators.
+type Authenticator struct {
+	ID       string
+	Name     string
+	Kind     mfa.Kind
+	Disabled bool // by too many wrong answers
+	Added    time.Time
+	Used     time.Time // zero: never
+}
+
+// KindText says what kind of thing it is.
+func (a Authenticator) KindText() Text {
+	if a.Kind == mfa.WebAuthn {
+		return say("kind.webauthn")
+	}
+	return say("kind.totp")
+}
+
+// ProfileSecurity is where the person manages how they prove who they are.
+type ProfileSecurity struct {
+	Chrome
+	Authenticators []Authenticator
+	Full           bool // no more may be added
+	CodesLeft      int
+	CodesTotal     int
+	Password       bool // the person has a password that can be changed here
+	MinLength      int
+	Provider       string // the name of the identity provider this session came through; empty: none
+	Problem        Text   // about the password form
+}
+
+// Name is the view's template.
+func (ProfileSecurity) Name() string { return "profile_security" }
+
+// Tab marks the page in the profile's navigation.
+func (ProfileSecurity) Tab() string { return "security" }
+
+// ConfirmRemove asks before an authenticator is removed. Its form posts the
+// same fields as the button that led here, and confirm=yes.
+type ConfirmRemove struct {
+	Chrome
+	Factor     string // its id
+	FactorName string
+	Last       bool     // no other is left, so the recovery codes end with it
+	RequiredBy []string // names of the accounts that will ask to set one up again
+}
+
+// Name is the view's template.
+func (ConfirmRemove) Name() string { return "confirm_remove" }
+
+// SessionRow is one browser that is signed in.
+type SessionRow struct {
+	ID          string
+	Browser     string // the User-Agent as sent
+	Network     string
+	AccountName string // empty: none entered
+	Provider    string // the name of the identity provider it came through
+	Proof       mfa.Proof
+	SignedIn    time.Time
+	Seen        time.Time
+	Current     bool
+}
+
+// Steps says what was shown to sign in.
+func (s SessionRow) Steps() []Text {
+	var steps []Text
+	switch {
+	case s.Provider != "":
+		steps = append(steps, say("steps.provider", "provider", s.Provider))
+	case s.Proof.Provider != "":
+		steps = append(steps, say("steps.sso"))
+	case !s.Proof.First.IsZero():
+		steps = append(steps, say("steps.password"))
+	}
+	if s.Proof.Second.IsZero() {
+		return steps
+	}
+	switch s.Proof.SecondBy {
+	case mfa.TOTP:
+		steps = append(steps, say("steps.totp"))
+	case mfa.WebAuthn:
+		steps = append(steps, say("steps.webauthn"))
+	case mfa.Recovery:
+		steps = append(steps, say("steps.recovery"))
+	}
+	return steps
+}
+
+// Device says the browser in two words. What a browser says of itself proves
+// nothing; it only helps its owner to recognise it.
+func (s SessionRow) Device() Text {
+	browser, system := named(s.Browser, browserNames), named(s.Browser, systemNames)
+	switch {
+	case browser != "" && system != "":
+		return say("device.both", "browser", browser, "system", system)
+	case browser != "":
+		return say("device.one", "name", browser)
+	case system != "":
+		return say("device.one", "name", system)
+	}
+	return say("device.unknown")
+}
+
+// nameMark is a name, and what in a User-Agent gives it away.
+type nameMark struct{ mark, name string }
+
+// Most browsers also claim to be others, so the order matters: the particular
+// stands before what it claims to be.
+var (
+	browserNames = []nameMark{
+		{"Edg", "Edge"}, {"OPR/", "Opera"}, {"SamsungBrowser", "Samsung Internet"}, {"Vivaldi", "Vivaldi"},
+		{"Firefox/", "Firefox"}, {"FxiOS", "Firefox"}, {"CriOS", "Chrome"}, {"Chromium", "Chromium"},
+		{"Chrome/", "Chrome"}, {"Safari/", "Safari"}, {"curl/", "curl"},
+	}
+	systemNames = []nameMark{
+		{"iPhone", "iPhone"}, {"iPad", "iPad"}, {"Android", "Android"}, {"Windows", "Windows"},
+		{"Macintosh", "Mac"}, {"CrOS", "ChromeOS"}, {"Linux", "Linux"},
+	}
+)
+
+// named returns the name of the first mark that agent contains.
+func named(agent string, names []nameMark) string {
+	for _, n := range names {
+		if strings.Contains(agent, n.mark) {
+			return n.name
+		}
+	}
+	return ""
+}
+
+// ProfileSessions lists where the person is signed in.
+type ProfileSessions struct {
+	Chrome
+	Sessions []SessionRow
+}
+
+// Name is the view's template.
+func (ProfileSessions) Name() string { return "profile_sessions" }
+
+// Tab marks the page in the profile's navigation.
+func (ProfileSessions) Tab() string { return "sessions" }
+
+// ProfileAccounts lists the accounts that the person belongs to.
+type ProfileAccounts struct {
+	Chrome
+	Accounts []AccountCard
+}
+
+// Name is the view's template.
+func (ProfileAccounts) Name() string { return "profile_accounts" }
+
+// Tab marks the page in the profile's navigation.
+func (ProfileAccounts) Tab() string { return "accounts" }
