@@ -66,7 +66,7 @@ var (
 	actionSignIn   = Action{say("action.signin"), "/login"}
 	actionRetry    = Action{say("action.retry"), ""}
 	actionAccounts = Action{say("action.accounts"), "/accounts"}
-	actionProfile  = Action{say("action.profile"), "/profile"}
+	actionProfile  = Action{say("action.profile"), "/profile/security"}
 )
 
 // The messages. Whoever shows one copies it and fills in Chrome and Return.
@@ -108,8 +108,11 @@ var (
 		Title: say("message.postfactor.title"), Text: say("message.postfactor.text"), Actions: []Action{actionRetry}}
 	MessageProvider = Message{Status: http.StatusBadGateway,
 		Title: say("message.provider.title"), Text: say("message.provider.text"), Actions: []Action{actionSignIn}}
-	// MessageNeeded refuses to remove the last authenticator of somebody whom
-	// an account requires to have one.
-	MessageNeeded = Message{Status: http.StatusConflict,
-		Title: say("message.needed.title"), Text: say("message.needed.text"), Actions: []Action{actionProfile}}
 )
+
+// MessageNeeded refuses to remove the last authenticator of somebody whom the
+// named accounts require to have one.
+func MessageNeeded(accounts []string) Message {
+	return Message{Status: http.StatusConflict, Title: say("message.needed.title"), Text: say("message.needed.text"),
+		Names: accounts, Actions: []Action{actionProfile}}
+}

@@ -174,7 +174,7 @@ func messages() map[string]Message {
 		"user-disabled": MessageUserDisabled, "account-disabled": MessageAccountDisabled, "undecidable": MessageUndecidable,
 		"not-found": MessageNotFound, "method": MessageMethod, "too-large": MessageTooLarge, "start-again": MessageStartAgain,
 		"link-expired": MessageLinkExpired, "unavailable": MessageUnavailable, "busy": MessageBusy, "fault": MessageFault,
-		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "needed": MessageNeeded,
+		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
 	}
 }
 

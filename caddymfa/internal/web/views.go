@@ -297,6 +297,7 @@ type Message struct {
 	Status    int
 	Title     Text
 	Text      Text
+	Names     []string // of the accounts that Text speaks of
 	Actions   []Action
 	Return    string // goes along with the actions
 	Reference string // what to tell whoever helps
