@@ -1,0 +1,257 @@
+package operate
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// byOperator is who the audit names for what is done here.
+const byOperator = "operator"
+
+// ErrInvalid means that what was asked for makes no sense; its text says why.
+var ErrInvalid = errors.New("invalid")
+
+var accountID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// record writes an audit row of the operator's.
+func (o *Operator) record(ctx context.Context, e storage.Event) {
+	e.At, e.Actor, e.Outcome = o.Now(), byOperator, "ok"
+	o.Record(ctx, e)
+}
+
+// AddAccount adds an account to the store.
+func (o *Operator) AddAccount(ctx context.Context, id, name string, policy mfa.Policy) error {
+	if !accountID.MatchString(id) {
+		return fmt.Errorf("%w: account id %q: use lower-case letters, digits and '-', at most 63", ErrInvalid, id)
+	}
+	if !policy.Valid() {
+		return fmt.Errorf("%w: a policy is needed: optional, suggested or required", ErrInvalid)
+	}
+	if name == "" {
+		name = id
+	}
+	err := o.Store.CreateAccount(ctx, storage.Account{
+		ID: id, Name: name, Policy: policy, PolicyBy: byOperator, PolicyAt: o.Now(), Created: o.Now(),
+	})
+	if err != nil {
+		return err
+	}
+	o.record(ctx, storage.Event{Action: "add_account", Reason: policy.String(), Account: id})
+	return nil
+}
+
+// SetPolicy changes an account's policy. It is in force when this returns.
+func (o *Operator) SetPolicy(ctx context.Context, id string, policy mfa.Policy) (former mfa.Policy, err error) {
+	if !policy.Valid() {
+		return 0, fmt.Errorf("%w: a policy is needed: optional, suggested or required", ErrInvalid)
+	}
+	_, err = o.Store.UpdateAccount(ctx, id, func(a *storage.Account) error {
+		if a.Origin == storage.FromConfig {
+			return fmt.Errorf("account %q: %w: change it there", id, login.ErrReadOnly)
+		}
+		former = a.Policy
+		a.Policy, a.PolicyBy, a.PolicyAt = policy, byOperator, o.Now()
+		return nil
+	})
+	if err != nil {
+		return 0, err
+	}
+	o.record(ctx, storage.Event{Action: "set_policy", Reason: policy.String(), Account: id, Detail: "was " + former.String()})
+	return former, nil
+}
+
+// AddUser adds a person without a password; CreateSetUp or SetPassword gives
+// them one.
+func (o *Operator) AddUser(ctx context.Context, typed, name string) (storage.User, error) {
+	email, err := storage.NormaliseEmail(typed)
+	if err != nil {
+		return storage.User{}, fmt.Errorf("%w: %q: %w", ErrInvalid, typed, err)
+	}
+	u := storage.User{ID: session.NewID(), Email: email, Name: name, Created: o.Now(), Version: 1}
+	if err := o.Store.CreateUser(ctx, u); err != nil {
+		return storage.User{}, err
+	}
+	o.record(ctx, storage.Event{Action: "add_user", User: u.ID})
+	return u, nil
+}
+
+// AddMember makes a person a member of an account, or changes their role.
+func (o *Operator) AddMember(ctx context.Context, account, email string, role mfa.Role) error {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return err
+	}
+	m, err := o.Store.Membership(ctx, account, u.ID)
+	if err == nil && m.Origin == storage.FromConfig {
+		return fmt.Errorf("membership of %q in %q: %w: change it there", u.Email, account, login.ErrReadOnly)
+	}
+	if err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return err
+	}
+	if err := o.Store.PutMembership(ctx, storage.Membership{Account: account, User: u.ID, Role: role, State: mfa.Joined, Created: o.Now()}); err != nil {
+		return err
+	}
+	o.record(ctx, storage.Event{Action: "add_member", Reason: role.String(), User: u.ID, Account: account})
+	return nil
+}
+
+// RemoveMember ends a person's membership. They are out on their next request.
+func (o *Operator) RemoveMember(ctx context.Context, account, email string) error {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return err
+	}
+	m, err := o.Store.Membership(ctx, account, u.ID)
+	if err != nil {
+		return err
+	}
+	if m.Origin == storage.FromConfig {
+		return fmt.Errorf("membership of %q in %q: %w: change it there", u.Email, account, login.ErrReadOnly)
+	}
+	if err := o.Store.RemoveMembership(ctx, account, u.ID); err != nil {
+		return err
+	}
+	o.record(ctx, storage.Event{Action: "remove_member", User: u.ID, Account: account})
+	return nil
+}
+
+// User finds a person by e-mail.
+func (o *Operator) User(ctx context.Context, typed string) (storage.User, error) {
+	email, err := storage.NormaliseEmail(typed)
+	if err != nil {
+		return storage.User{}, fmt.Errorf("%w: %q: %w", ErrInvalid, typed, err)
+	}
+	return o.Store.UserByEmail(ctx, email)
+}
+
+// SetPassword gives a person a password hash that the caller has checked, and
+// ends their sessions. Their authenticators stay.
+func (o *Operator) SetPassword(ctx context.Context, email, hash string) error {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return err
+	}
+	_, err = o.Store.UpdateUser(ctx, u.ID, func(row *storage.User) error {
+		if row.Origin == storage.FromConfig {
+			return fmt.Errorf("user %q: %w: change it there", row.Email, login.ErrReadOnly)
+		}
+		row.PasswordHash, row.PasswordChanged = hash, o.Now()
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	if _, err := o.Store.RevokeSessionsOf(ctx, u.ID, "", o.Now()); err != nil {
+		return err
+	}
+	o.record(ctx, storage.Event{Action: "set_password", User: u.ID})
+	return nil
+}
+
+// SetDisabled switches a person off or on again. Switched off, they are out on
+// their next request.
+func (o *Operator) SetDisabled(ctx context.Context, email string, disabled bool) error {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return err
+	}
+	_, err = o.Store.UpdateUser(ctx, u.ID, func(row *storage.User) error {
+		if row.Origin == storage.FromConfig {
+			return fmt.Errorf("user %q: %w: change it there", row.Email, login.ErrReadOnly)
+		}
+		row.Disabled = disabled
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	action := "enable_user"
+	if disabled {
+		action = "disable_user"
+		if _, err := o.Store.RevokeSessionsOf(ctx, u.ID, "", o.Now()); err != nil {
+			return err
+		}
+	}
+	o.record(ctx, storage.Event{Action: action, User: u.ID})
+	return nil
+}
+
+// ResetAuthenticators removes all of a person's authenticators and recovery
+// codes and ends their sessions: they prove who they are by other means, and
+// the caller has made sure of it.
+func (o *Operator) ResetAuthenticators(ctx context.Context, email string) (int, error) {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return 0, err
+	}
+	// Sessions end first: between the two writes nobody is left who had proven
+	// a factor that is about to go.
+	if _, err := o.Store.RevokeSessionsOf(ctx, u.ID, "", o.Now()); err != nil {
+		return 0, err
+	}
+	n, err := o.Store.RemoveFactorsOf(ctx, u.ID)
+	if err != nil {
+		return 0, err
+	}
+	if _, err := o.Store.RevokeSessionsOf(ctx, u.ID, "", o.Now()); err != nil {
+		return n, err
+	}
+	for _, kind := range []mfa.Kind{mfa.TOTP, mfa.Recovery} {
+		if err := o.Login.Limiter.Forget(ctx, limit.SecondFactor, u.ID, kind.String()); err != nil {
+			return n, err
+		}
+	}
+	o.record(ctx, storage.Event{Action: "reset_factors", User: u.ID, Detail: fmt.Sprintf("%d authenticators", n)})
+	return n, nil
+}
+
+// CreateSetUp makes a one-time code with which a person chooses their password.
+func (o *Operator) CreateSetUp(ctx context.Context, email string) (code string, expires time.Time, err error) {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	code, expires, err = o.Login.CreateSetUp(ctx, u.ID)
+	if err != nil {
+		return "", time.Time{}, err
+	}
+	o.record(ctx, storage.Event{Action: "create_set_up", User: u.ID})
+	return code, expires, nil
+}
+
+// Explanation is what the gate would do with a request, and why.
+type Explanation struct {
+	Decision mfa.Decision
+	Facts    mfa.Facts
+}
+
+// Explain decides for a person entering an account, as after showing the given
+// evidence: nothing but a password by default.
+func (o *Operator) Explain(ctx context.Context, email, account string, second mfa.Kind) (Explanation, error) {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return Explanation{}, err
+	}
+	if _, err := o.Store.Account(ctx, account); err != nil {
+		return Explanation{}, err
+	}
+	now := o.Now()
+	sess := storage.Session{User: u.ID, Proof: mfa.Proof{User: u.ID, First: now, FirstBy: "password"}}
+	if second != 0 {
+		sess.Proof.Second, sess.Proof.SecondBy = now, second
+	}
+	g, err := o.Login.Gather(ctx, &sess, account)
+	if err != nil {
+		return Explanation{}, err
+	}
+	return Explanation{Decision: mfa.Decide(g.Facts), Facts: g.Facts}, nil
+}
