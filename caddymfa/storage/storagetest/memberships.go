@@ -1,0 +1,116 @@
+package storagetest
+
+import (
+	"context"
+	"testing"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+func memberID(m storage.Membership) string { return m.User }
+
+var membershipChecks = []check{
+	{"what was put is read back", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		want := storage.Membership{
+			Account: "acme", User: "u1", Role: mfa.RoleAdmin, State: mfa.Invited,
+			SnoozedUntil: now.Add(time.Hour), Origin: storage.FromConfig, Created: now,
+		}
+		must(t, s.PutMembership(t.Context(), want))
+		same(t, value(s.Membership(t.Context(), "acme", "u1"))(t), want)
+	}},
+	{"account and user must be there", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		m := storage.Membership{Account: "acme", User: "u1", Role: mfa.RoleMember, State: mfa.Joined, Created: now}
+		m.Account = "other"
+		refuses(t, s.PutMembership(t.Context(), m), storage.ErrNotFound)
+		m.Account, m.User = "acme", "u2"
+		refuses(t, s.PutMembership(t.Context(), m), storage.ErrNotFound)
+	}},
+	{"without a role or a state there is no membership", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		for _, m := range []storage.Membership{
+			{Account: "acme", User: "u1", State: mfa.Joined, Created: now},
+			{Account: "acme", User: "u1", Role: mfa.RoleMember, Created: now},
+		} {
+			if s.PutMembership(t.Context(), m) == nil {
+				t.Errorf("%+v was stored", m)
+			}
+		}
+		_, err := s.Membership(t.Context(), "acme", "u1")
+		refuses(t, err, storage.ErrNotFound)
+	}},
+	{"to put it again changes role, state and origin, and leaves the snooze", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		want := member(t, s, "acme", "u1")
+		must(t, s.Snooze(t.Context(), "acme", "u1", now.Add(time.Hour)))
+		must(t, s.PutMembership(t.Context(), storage.Membership{
+			Account: "acme", User: "u1", Role: mfa.RoleAdmin, State: mfa.Invited, Origin: storage.FromConfig, Created: now.Add(time.Minute),
+		}))
+		want.Role, want.State, want.Origin, want.SnoozedUntil = mfa.RoleAdmin, mfa.Invited, storage.FromConfig, now.Add(time.Hour)
+		same(t, value(s.Membership(t.Context(), "acme", "u1"))(t), want)
+	}},
+	{"a snooze can be ended", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		want := member(t, s, "acme", "u1")
+		must(t, s.Snooze(t.Context(), "acme", "u1", now.Add(time.Hour)))
+		must(t, s.Snooze(t.Context(), "acme", "u1", time.Time{}))
+		same(t, value(s.Membership(t.Context(), "acme", "u1"))(t), want)
+	}},
+	{"who is no member cannot snooze or be removed", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		account(t, s, "other")
+		user(t, s, "u1")
+		member(t, s, "other", "u1")
+		_, err := s.Membership(t.Context(), "acme", "u1")
+		refuses(t, err, storage.ErrNotFound)
+		refuses(t, s.Snooze(t.Context(), "acme", "u1", now), storage.ErrNotFound)
+		refuses(t, s.RemoveMembership(t.Context(), "acme", "u1"), storage.ErrNotFound)
+	}},
+	{"what was removed is gone, and only that", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		account(t, s, "other")
+		user(t, s, "u1")
+		member(t, s, "acme", "u1")
+		kept := member(t, s, "other", "u1")
+		must(t, s.RemoveMembership(t.Context(), "acme", "u1"))
+		same(t, value(s.MembershipsOf(t.Context(), "u1"))(t), []storage.Membership{kept})
+		refuses(t, s.RemoveMembership(t.Context(), "acme", "u1"), storage.ErrNotFound)
+	}},
+	{"a person's list is by account, and theirs alone", func(t *testing.T, s storage.Storage) {
+		user(t, s, "u1")
+		user(t, s, "u2")
+		for _, id := range []string{"c", "a", "b"} {
+			account(t, s, id)
+			member(t, s, id, "u1")
+		}
+		member(t, s, "a", "u2")
+		got := ids(value(s.MembershipsOf(t.Context(), "u1"))(t), func(m storage.Membership) string { return m.Account })
+		same(t, got, []string{"a", "b", "c"})
+	}},
+	{"an account's list has pages, by user, and holds no other account's members", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		account(t, s, "other")
+		for _, id := range []string{"e", "a", "d", "b", "c", "x"} {
+			user(t, s, id)
+			if id == "x" {
+				member(t, s, "other", id)
+				continue
+			}
+			member(t, s, "acme", id)
+		}
+		got := pages(t, memberID, func(ctx context.Context, after string) ([]storage.Membership, error) {
+			return s.Members(ctx, "acme", after, 2)
+		})
+		same(t, got, []string{"a", "b", "c", "d", "e"})
+		same(t, ids(value(s.Members(t.Context(), "other", "", 10))(t), memberID), []string{"x"})
+		same(t, len(value(s.Members(t.Context(), "acme", "", 0))(t)), 0)
+	}},
+}
