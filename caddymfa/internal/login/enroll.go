@@ -95,7 +95,7 @@ func (s *Service) ConfirmTOTP(ctx context.Context, c Client, sess *storage.Sessi
 	} else if err != nil {
 		return next, false, err
 	}
-	most := maxFactors
+	most := MaxFactors
 	if g.Facts.Enrolled&mfa.Authenticators == 0 {
 		// Allowed only because there was none: a second session that knows just
 		// the password must not add one beside it at the same moment.

@@ -72,8 +72,8 @@ type Service struct {
 	Snooze time.Duration
 }
 
-// maxFactors is how many authenticators one person may have.
-const maxFactors = 10
+// MaxFactors is how many authenticators one person may have.
+const MaxFactors = 10
 
 // event begins an audit row about a session's person.
 func (s *Service) event(c Client, sess *storage.Session, action, outcome, reason string) storage.Event {

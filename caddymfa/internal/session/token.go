@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/golang-jwt/jwt/v5"
@@ -126,4 +127,13 @@ func acr(p mfa.Proof) string {
 		return "mfa"
 	}
 	return ""
+}
+
+// Audience is the audience of tokens for a request's Host: the host without
+// its port, in lower case. Cookies do not keep ports apart either.
+func Audience(host string) string {
+	if i := strings.LastIndexByte(host, ':'); i >= 0 && strings.IndexByte(host[i:], ']') < 0 {
+		host = host[:i]
+	}
+	return strings.ToLower(host)
 }

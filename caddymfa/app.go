@@ -1,0 +1,322 @@
+package caddymfa
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"runtime"
+	"strings"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/internal/operate"
+	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/web"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+func init() {
+	caddy.RegisterModule(App{})
+}
+
+// lifecycle is what one instance of the app holds from Provision to Cleanup.
+type lifecycle struct {
+	log      *zap.Logger
+	audit    *zap.Logger
+	ctx      caddy.Context
+	masters  [][]byte // nil: the key file
+	pages    *web.Renderer
+	declared operate.Declaration
+	node     *node
+	release  func() // gives back the node; nil: nothing was taken
+	gate     *gateOnce
+	stop     context.CancelFunc
+	address  string // of the first server that serves the pages
+}
+
+// now is the clock of everything that the module does.
+var now = time.Now
+
+// CaddyModule returns the Caddy module information.
+func (App) CaddyModule() caddy.ModuleInfo {
+	return caddy.ModuleInfo{ID: "mfa", New: func() caddy.Module { return new(App) }}
+}
+
+// Provision sets defaults and resolves placeholders. It opens and creates
+// nothing, since `caddy validate` runs it too.
+func (a *App) Provision(ctx caddy.Context) error {
+	l := &a.life
+	l.ctx, l.log, l.gate = ctx, ctx.Logger(), new(gateOnce)
+	l.audit = l.log.Named("audit")
+	if a.Base == "" {
+		a.Base = "/.mfa"
+	}
+	if a.Name == "" {
+		a.Name = "Partner portal"
+	}
+	if a.Issuer == "" {
+		a.Issuer = "caddymfa"
+	}
+	if a.SigningAlgorithm == "" {
+		a.SigningAlgorithm = "ES256"
+	}
+	if a.Snooze == 0 {
+		a.Snooze = caddy.Duration(7 * 24 * time.Hour)
+	}
+	if a.RememberSessions == 0 {
+		a.RememberSessions = 100_000
+	}
+	if a.PasswordsAtOnce == 0 {
+		a.PasswordsAtOnce = runtime.GOMAXPROCS(0)
+	}
+	if err := a.provisionKeys(); err != nil {
+		return err
+	}
+	var err error
+	if l.declared, err = a.declaration(); err != nil {
+		return err
+	}
+	if l.pages, err = web.NewRenderer(a.Base); err != nil {
+		return fmt.Errorf("preparing the pages: %w", err)
+	}
+	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
+		return err
+	}
+	if a.StorageRaw == nil {
+		a.StorageRaw = []byte(`{"module":"sqlite"}`)
+	}
+	mod, err := ctx.LoadModule(a, "StorageRaw")
+	if err != nil {
+		return fmt.Errorf("loading the storage: %w", err)
+	}
+	return a.takeNode(mod.(storage.Opener))
+}
+
+func (a *App) provisionKeys() error {
+	if a.MasterKey == "" {
+		if len(a.FormerMasterKeys) > 0 {
+			return errors.New("former_master_keys needs master_key: say which key seals now")
+		}
+		return nil
+	}
+	for i, text := range append([]string{a.MasterKey}, a.FormerMasterKeys...) {
+		text, err := caddy.NewReplacer().ReplaceOrErr(text, true, true)
+		if err != nil {
+			return fmt.Errorf("replacing placeholders in master key %d: %w", i, err)
+		}
+		key, err := seal.ParseKey(text)
+		if err != nil {
+			return fmt.Errorf("master key %d: %w", i, err)
+		}
+		a.life.masters = append(a.life.masters, key)
+	}
+	return nil
+}
+
+var (
+	accountID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+	basePath  = regexp.MustCompile(`^(/[A-Za-z0-9._~-]+)+$`)
+)
+
+// Validate checks what the configuration says.
+func (a *App) Validate() error {
+	if !basePath.MatchString(a.Base) || strings.Contains(a.Base+"/", "/../") || strings.Contains(a.Base+"/", "/./") {
+		return fmt.Errorf("base %q: expected a path such as /.mfa, without a slash at the end", a.Base)
+	}
+	if a.SigningAlgorithm != "ES256" && a.SigningAlgorithm != "EdDSA" {
+		return fmt.Errorf("signing_algorithm %q: choose ES256 or EdDSA", a.SigningAlgorithm)
+	}
+	limits := a.limits()
+	if limits.Token < 10*time.Second || limits.Idle < limits.Token || limits.Absolute < limits.Idle {
+		return fmt.Errorf("expected 10s <= token_lifetime <= session_idle <= session_absolute, got %s, %s and %s",
+			limits.Token, limits.Idle, limits.Absolute)
+	}
+	if limits.Absolute > 7*24*time.Hour {
+		return fmt.Errorf("session_absolute %s: at most 7 days, since retired signing keys are kept that long", limits.Absolute)
+	}
+	if a.RememberSessions < 1 || a.PasswordsAtOnce < 1 || a.Snooze < 0 {
+		return errors.New("remember_sessions, passwords_at_once and snooze must be positive")
+	}
+	return nil
+}
+
+func (a *App) limits() session.Limits {
+	return session.Limits{
+		Token: time.Duration(a.TokenLifetime), Idle: time.Duration(a.SessionIdle), Absolute: time.Duration(a.SessionAbsolute),
+	}.Defaults()
+}
+
+// Start opens the store, brings its schema up to date and begins housekeeping.
+// The http app may serve requests before this: they wait for the same opening.
+func (a *App) Start() error {
+	g, err := a.open(a.life.ctx)
+	if err != nil {
+		return err
+	}
+	if err := a.life.node.declare(a.life.ctx, a, g.operator, a.life.declared); err != nil {
+		return fmt.Errorf("applying the declared accounts and users: %w", err)
+	}
+	if a.Demonstration != nil {
+		if err := a.demonstrate(a.life.ctx, g.operator); err != nil {
+			return fmt.Errorf("preparing the demonstration: %w", err)
+		}
+	}
+	ctx, stop := context.WithCancel(context.WithoutCancel(a.life.ctx))
+	a.life.stop = stop
+	go a.keepHouse(ctx, g)
+	return nil
+}
+
+// Stop ends the housekeeping. It closes nothing: requests may still be served
+// by this instance.
+func (a *App) Stop() error {
+	if a.life.stop != nil {
+		a.life.stop()
+	}
+	return nil
+}
+
+// Cleanup gives back what this instance took, also after a failed Provision.
+// The last one to do so closes the store.
+func (a *App) Cleanup() error {
+	if a.life.release == nil {
+		return nil
+	}
+	a.life.release()
+	a.life.release = nil
+	return nil
+}
+
+// houseTime is how often expired rows are swept and keys looked after.
+const houseTime = 10 * time.Minute
+
+func (a *App) keepHouse(ctx context.Context, g *gate) {
+	tick := time.NewTicker(houseTime)
+	defer tick.Stop()
+	for {
+		if err := a.tidy(ctx, g); err != nil && ctx.Err() == nil {
+			a.life.log.Error("housekeeping failed; it will be tried again", zap.Error(err), zap.Duration("in", houseTime))
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+	}
+}
+
+// sweepBatch is how many rows one write removes, so that sign-ins get between.
+const sweepBatch = 500
+
+func (a *App) tidy(ctx context.Context, g *gate) error {
+	at := now()
+	store := a.life.node.store
+	sweeps := []func() (int, error){
+		// Sessions stay for a while after their end, as an answer to "what was that?".
+		func() (int, error) { return store.SweepSessions(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
+		func() (int, error) { return store.SweepTickets(ctx, at.Add(-time.Hour), sweepBatch) },
+		func() (int, error) {
+			return store.SweepAttempts(ctx, at.Add(-limit.SecondFactor.Window-24*time.Hour), sweepBatch)
+		},
+	}
+	for _, sweep := range sweeps {
+		for n := sweepBatch; n == sweepBatch; {
+			var err error
+			if n, err = sweep(); err != nil {
+				return err
+			}
+		}
+	}
+	return g.login.Sessions.Keys.Rotate(ctx, false)
+}
+
+// declaration reads the declared accounts and people.
+func (a *App) declaration() (operate.Declaration, error) {
+	accounts, users, err := declare(a.Accounts, a.Users)
+	return operate.Declaration{Accounts: accounts, Users: users}, err
+}
+
+func declare(accounts []AccountConfig, users []UserConfig) ([]operate.DeclaredAccount, []operate.DeclaredUser, error) {
+	var das []operate.DeclaredAccount
+	var dus []operate.DeclaredUser
+	seen := make(map[string]bool)
+	for _, c := range accounts {
+		policy, err := mfa.ParsePolicy(c.Policy)
+		switch {
+		case !accountID.MatchString(c.ID):
+			return nil, nil, fmt.Errorf("account %q: expected an id of lower-case letters, digits and '-', at most 63", c.ID)
+		case err != nil:
+			return nil, nil, fmt.Errorf("account %q: %w", c.ID, err)
+		case seen[c.ID]:
+			return nil, nil, fmt.Errorf("account %q is declared twice", c.ID)
+		}
+		seen[c.ID] = true
+		name := c.Name
+		if name == "" {
+			name = c.ID
+		}
+		das = append(das, operate.DeclaredAccount{ID: c.ID, Name: name, Policy: policy})
+	}
+	for _, c := range users {
+		email, err := storage.NormaliseEmail(c.Email)
+		if err != nil {
+			return nil, nil, fmt.Errorf("user %q: %w", c.Email, err)
+		}
+		if seen[email] {
+			return nil, nil, fmt.Errorf("user %q is declared twice", email)
+		}
+		seen[email] = true
+		u := operate.DeclaredUser{Email: email, Name: c.Name}
+		if c.PasswordHash != "" {
+			if u.PasswordHash, err = caddy.NewReplacer().ReplaceOrErr(c.PasswordHash, true, true); err != nil {
+				return nil, nil, fmt.Errorf("user %q: replacing placeholders in the password hash: %w", email, err)
+			}
+			if err := checkHash(u.PasswordHash); err != nil {
+				return nil, nil, fmt.Errorf("user %q: %w", email, err)
+			}
+		}
+		for _, m := range c.Memberships {
+			role := mfa.RoleMember
+			if m.Role != "" {
+				if role, err = mfa.ParseRole(m.Role); err != nil {
+					return nil, nil, fmt.Errorf("user %q: %w", email, err)
+				}
+			}
+			if !accountID.MatchString(m.Account) {
+				return nil, nil, fmt.Errorf("user %q: %q is no account id", email, m.Account)
+			}
+			u.Memberships = append(u.Memberships, operate.DeclaredMembership{Account: m.Account, Role: role})
+		}
+		dus = append(dus, u)
+	}
+	return das, dus, nil
+}
+
+// newLogin wires the steps of signing in.
+func (a *App) newLogin(n *node) (*login.Service, error) {
+	sessions, err := session.NewManager(n.store, n.keys, now, a.limits(), a.Issuer, a.RememberSessions)
+	if err != nil {
+		return nil, err
+	}
+	return &login.Service{
+		Store: n.store, Facts: n.facts, Sessions: sessions, Box: n.box, Passwords: n.passwords,
+		Limiter: &limit.Limiter{Store: n.store, Now: now, MAC: n.box.MAC},
+		Factors: standardFactors(), Now: now, Issuer: a.Name, Snooze: time.Duration(a.Snooze),
+		Record: (&auditor{store: n.store, log: a.life.audit, fault: a.life.log}).record,
+	}, nil
+}
+
+// Interface guards
+var (
+	_ caddy.App          = (*App)(nil)
+	_ caddy.Provisioner  = (*App)(nil)
+	_ caddy.Validator    = (*App)(nil)
+	_ caddy.CleanerUpper = (*App)(nil)
+)

@@ -1,0 +1,141 @@
+package caddymfa
+
+import (
+	"net/http"
+	"strings"
+
+	"github.com/caddyserver/caddy/v2"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/session"
+)
+
+// The headers that tell the app who the person is. What a client sends under
+// these names never gets through.
+const (
+	headerUser      = "Remote-User"
+	headerEmail     = "Remote-Email"
+	headerName      = "Remote-Name"
+	headerGroups    = "Remote-Groups"
+	headerAccount   = "X-Mfa-Account"
+	headerRole      = "X-Mfa-Role"
+	headerAMR       = "X-Mfa-Amr"
+	headerAssertion = "X-Mfa-Assertion"
+)
+
+// identityHeader reports whether some program might take a header for one of
+// ours: many turn "-" and "_" into the same character, and ignore case. The
+// whole of X-Mfa-* is reserved.
+func identityHeader(name string) bool {
+	if len(name) < len("x-mfa-") {
+		return false
+	}
+	switch name[0] {
+	case 'R', 'r':
+		return like(name, "remote-user") || like(name, "remote-email") || like(name, "remote-name") || like(name, "remote-groups")
+	case 'X', 'x':
+		return like(name[:len("x-mfa-")], "x-mfa-")
+	}
+	return false
+}
+
+// like compares a header's name with a lower-case one, "_" being "-".
+func like(name, lower string) bool {
+	if len(name) != len(lower) {
+		return false
+	}
+	for i := range len(name) {
+		c := name[i]
+		if c >= 'A' && c <= 'Z' {
+			c += 'a' - 'A'
+		} else if c == '_' {
+			c = '-'
+		}
+		if c != lower[i] {
+			return false
+		}
+	}
+	return true
+}
+
+// stripIdentity removes from a request whatever could pass for our identity
+// headers, in trailers too. A Connection header must not name them either: a
+// proxy would remove ours as hop-by-hop headers, and the app see nobody.
+func stripIdentity(r *http.Request) {
+	for name := range r.Header {
+		if identityHeader(name) {
+			delete(r.Header, name)
+		}
+	}
+	for name := range r.Trailer {
+		if identityHeader(name) {
+			delete(r.Trailer, name)
+		}
+	}
+	for i, line := range r.Header["Connection"] {
+		if len(line) < len("x-mfa-") || !namesIdentity(line) {
+			continue
+		}
+		var kept []string
+		for _, token := range strings.Split(line, ",") {
+			if token = strings.TrimSpace(token); token != "" && !identityHeader(token) {
+				kept = append(kept, token)
+			}
+		}
+		r.Header["Connection"][i] = strings.Join(kept, ", ")
+	}
+}
+
+func namesIdentity(line string) bool {
+	for token := range strings.SplitSeq(line, ",") {
+		if identityHeader(strings.TrimSpace(token)) {
+			return true
+		}
+	}
+	return false
+}
+
+// identify tells the app, and the rest of the configuration, who the person is.
+func (g *gate) identify(r *http.Request, repl *caddy.Replacer, j judged) error {
+	role := j.Facts.Member.Role
+	token, err := g.login.Sessions.Assertion(r.Context(), j.session, j.account, session.Audience(r.Host), role, j.Person.Email, j.Person.Name)
+	if err != nil {
+		return err
+	}
+	amr := strings.Join(j.session.Proof.AMR(), ",")
+	h := r.Header
+	h.Set(headerUser, j.Person.ID)
+	h.Set(headerEmail, j.Person.Email)
+	h.Set(headerName, headerSafe(j.Person.Name))
+	h.Set(headerGroups, j.account+":"+role.String())
+	h.Set(headerAccount, j.account)
+	h.Set(headerRole, role.String())
+	h.Set(headerAMR, amr)
+	h.Set(headerAssertion, token)
+	repl.Set("http.auth.user.id", j.Person.ID)
+	repl.Set("http.auth.user.email", j.Person.Email)
+	repl.Set("http.auth.user.name", j.Person.Name)
+	repl.Set("http.auth.user.account", j.account)
+	repl.Set("http.auth.user.role", role.String())
+	repl.Set("http.auth.user.amr", amr)
+	return nil
+}
+
+// headerSafe drops what must not stand in a header, and would make a proxy
+// refuse the whole request.
+func headerSafe(s string) string {
+	clean := true
+	for i := range len(s) {
+		if s[i] < ' ' || s[i] == 0x7f {
+			clean = false
+		}
+	}
+	if clean {
+		return s
+	}
+	return strings.Map(func(r rune) rune {
+		if r < ' ' || r == 0x7f {
+			return -1
+		}
+		return r
+	}, s)
+}

@@ -1,0 +1,176 @@
+package caddymfa
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/caddyserver/caddy/v2"
+	"go.uber.org/zap"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/facts"
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/internal/operate"
+	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// nodes holds what outlives a reload of the configuration: during one, the
+// former and the new instance of the app live side by side and must see the
+// same store, and the same memory of it.
+var nodes = caddy.NewUsagePool()
+
+// node is an open store with everything that is made from it alone.
+type node struct {
+	opener storage.Opener
+
+	mu        sync.Mutex // held while opening, and while declaring
+	opened    bool
+	store     storage.Storage
+	box       *seal.Box
+	keys      *session.Keyring
+	facts     *facts.Source
+	passwords *login.Passwords
+	unwatch   func()
+	declared  []declaredBy
+}
+
+// declaredBy is what one instance of the app declared.
+type declaredBy struct {
+	app         *App
+	operator    *operate.Operator
+	declaration operate.Declaration
+}
+
+// takeNode shares the node of the same store and keys, or makes one. It is
+// given back only if it was taken: a configuration that fails before this must
+// not close the store of the one that is running.
+func (a *App) takeNode(opener storage.Opener) error {
+	h := sha256.New()
+	for _, m := range a.life.masters {
+		h.Write(m)
+	}
+	key := fmt.Sprintf("%s %s %s %d %d", opener.Key(), hex.EncodeToString(h.Sum(nil)), a.SigningAlgorithm, a.RememberSessions, a.PasswordsAtOnce)
+	v, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) {
+		return &node{opener: opener}, nil
+	})
+	if err != nil {
+		return err
+	}
+	a.life.node = v.(*node)
+	a.life.release = func() {
+		a.life.node.undeclare(a)
+		if _, err := nodes.Delete(key); err != nil {
+			a.life.log.Error("closing the storage", zap.Error(err))
+		}
+	}
+	return nil
+}
+
+// open opens the store once. A failure is tried again by whoever comes next, so
+// that a database that was down at the start is found when it is up.
+func (n *node) open(ctx context.Context, a *App) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.opened {
+		return nil
+	}
+	masters := a.life.masters
+	if masters == nil {
+		path := filepath.Join(caddy.AppDataDir(), "mfa", "master.key")
+		if at, ok := n.opener.(interface{ Location() string }); ok {
+			path = filepath.Join(filepath.Dir(at.Location()), "master.key")
+		}
+		key, created, err := seal.KeyFile(path)
+		if err != nil {
+			return err
+		}
+		if created {
+			a.life.log.Info("made a master key; back it up apart from the database", zap.String("file", path))
+		}
+		masters = [][]byte{key}
+	}
+	box, err := seal.New(masters...)
+	if err != nil {
+		return err
+	}
+	store, err := n.opener.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("opening the storage: %w", err)
+	}
+	if err := store.Migrate(ctx); err != nil {
+		store.Close()
+		return fmt.Errorf("migrating the storage: %w", err)
+	}
+	remembered, err := facts.New(store, a.RememberSessions)
+	if err != nil {
+		store.Close()
+		return err
+	}
+	n.store, n.box, n.facts = store, box, remembered
+	n.keys = &session.Keyring{Store: store, Box: box, Now: now, Algorithm: a.SigningAlgorithm}
+	n.passwords = login.NewPasswords(hasher{}, a.PasswordsAtOnce, 10*time.Second)
+	n.unwatch = store.Watch(func(c storage.Change) {
+		if c.Subject == storage.SubjectKeys || c.Subject == storage.SubjectAll {
+			n.keys.Forget()
+		}
+	})
+	n.opened = true
+	return nil
+}
+
+// declare applies what an instance of the app declares.
+func (n *node) declare(ctx context.Context, a *App, op *operate.Operator, d operate.Declaration) error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	n.declared = append(n.declared, declaredBy{a, op, d})
+	return op.Declare(ctx, d)
+}
+
+// undeclare forgets an instance. If it was the newest and another one lives on,
+// its configuration failed to load after it had declared: what the running one
+// declared holds again.
+func (n *node) undeclare(a *App) {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	i := slices.IndexFunc(n.declared, func(d declaredBy) bool { return d.app == a })
+	if i < 0 {
+		return
+	}
+	newest := i == len(n.declared)-1
+	n.declared = slices.Delete(n.declared, i, i+1)
+	if !newest || len(n.declared) == 0 {
+		return
+	}
+	former := n.declared[len(n.declared)-1]
+	if err := former.operator.Declare(context.Background(), former.declaration); err != nil {
+		a.life.log.Error("restoring the declared accounts and users of the running configuration", zap.Error(err))
+	}
+}
+
+// Destruct closes the store, when the last instance has given it back.
+func (n *node) Destruct() error {
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if !n.opened {
+		return nil
+	}
+	n.opened = false
+	n.unwatch()
+	n.facts.Close()
+	return n.store.Close()
+}
+
+// location says where the data lives, for people.
+func (n *node) location() string {
+	if at, ok := n.opener.(interface{ Location() string }); ok {
+		return at.Location()
+	}
+	return n.opener.Key()
+}

@@ -1,0 +1,6 @@
+package caddymfa
+
+// The standard guests.
+import (
+	_ "github.com/caddymfa/gateway/caddymfa/storage/sqlite"
+)
