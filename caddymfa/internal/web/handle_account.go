@@ -1,0 +1,69 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+)
+
+// cards lists the accounts that the person may enter.
+func (c *call) cards() ([]AccountCard, error) {
+	places, err := c.s.Login.Places(c.r.Context(), c.sess.User)
+	if err != nil {
+		return nil, err
+	}
+	cards := make([]AccountCard, len(places))
+	for i, p := range places {
+		g, err := c.s.Login.Gather(c.r.Context(), c.sess, p.Account)
+		if err != nil {
+			return nil, err
+		}
+		cards[i] = AccountCard{
+			ID: p.Account, Name: p.Name, Role: p.Role, Policy: p.Policy,
+			Current:     p.Account == c.account(),
+			NeedsFactor: mfa.Decide(g.Facts).Verdict == mfa.Enroll,
+		}
+	}
+	return cards, nil
+}
+
+// showAccounts asks which account to enter.
+func (c *call) showAccounts() error {
+	return c.accountsPage(http.StatusOK, false)
+}
+
+func (c *call) accountsPage(status int, forbidden bool) error {
+	cards, err := c.cards()
+	if err != nil {
+		return err
+	}
+	return c.show(status, Accounts{Chrome: c.chrome(), Return: c.returnTo(), Accounts: cards, Forbidden: forbidden})
+}
+
+// postSwitch enters another account.
+func (c *call) postSwitch() error {
+	sess, err := c.s.Login.Switch(c.r.Context(), c.client(), c.sess, c.form.Get("account"))
+	if errors.Is(err, login.ErrNotMember) {
+		return c.accountsPage(http.StatusForbidden, true)
+	}
+	if err != nil {
+		return err
+	}
+	if err := c.enter(sess); err != nil {
+		return err
+	}
+	return c.proceed()
+}
+
+func (c *call) showProfileAccounts() error {
+	if done, err := c.notViewable("/profile/accounts"); done || err != nil {
+		return err
+	}
+	cards, err := c.cards()
+	if err != nil {
+		return err
+	}
+	return c.show(http.StatusOK, ProfileAccounts{Chrome: c.chrome(), Accounts: cards})
+}

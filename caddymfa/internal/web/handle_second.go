@@ -1,0 +1,196 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/facts"
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// showChallenge asks for a second factor, if the rule wants one: for the
+// account being entered, or for a page of ours that the person comes from.
+func (c *call) showChallenge() error {
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	v, ok := c.challengeView(g)
+	if !ok {
+		return c.proceed()
+	}
+	return c.show(http.StatusOK, v)
+}
+
+// challengeView is the challenge that the facts call for, if any.
+func (c *call) challengeView(g facts.Gathered) (Challenge, bool) {
+	v := Challenge{Return: c.returnTo()}
+	d := mfa.Decide(g.Facts)
+	if d.Verdict != mfa.Challenge && c.own(v.Return) {
+		d = mfa.DecideChange(g.Facts)
+		v.ForChange = true
+	}
+	if d.Verdict != mfa.Challenge {
+		return v, false
+	}
+	v.Chrome, v.Reason, v.Offer = c.chrome(), d.Reason, d.Offer
+	return v, true
+}
+
+func (c *call) postTOTP() error     { return c.answer(mfa.TOTP) }
+func (c *call) postRecovery() error { return c.answer(mfa.Recovery) }
+
+// answer takes a second factor. A wrong one keeps the person in place.
+func (c *call) answer(kind mfa.Kind) error {
+	sess, err := c.s.Login.Answer(c.r.Context(), c.client(), c.sess, kind, c.form.Get("code"))
+	if err == nil {
+		if err := c.enter(sess); err != nil {
+			return err
+		}
+		return c.proceed()
+	}
+	status, problem, clock := http.StatusUnauthorized, Text{}, time.Time{}
+	var wait *limit.Wait
+	switch {
+	case errors.Is(err, login.ErrWrong) && kind == mfa.Recovery:
+		problem = ProblemRecoveryCode
+	case errors.Is(err, login.ErrWrong):
+		problem, clock = ProblemCode, c.s.Login.Now()
+	case errors.As(err, &wait):
+		status, problem = c.later(wait), ProblemWait(wait.Until.Sub(c.s.Login.Now()))
+	case errors.Is(err, login.ErrLocked):
+		status, problem = http.StatusForbidden, ProblemLocked
+	default:
+		return err
+	}
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	v, ok := c.challengeView(g)
+	if !ok {
+		// Nothing asks for a factor any more, yet this answer was wrong: say so
+		// rather than pretend that it was accepted.
+		v.Chrome, v.Offer, v.Reason = c.chrome(), g.Facts.Enrolled, mfa.Enrolled
+	}
+	v.Problem, v.Clock, v.Recovering = problem, clock, kind == mfa.Recovery
+	v.Locked = status == http.StatusForbidden && kind == mfa.TOTP
+	return c.show(status, v)
+}
+
+// showEnroll shows the key of a new authenticator app.
+func (c *call) showEnroll() error {
+	return c.enrollPage(http.StatusOK, Text{})
+}
+
+func (c *call) enrollPage(status int, problem Text) error {
+	prompt, err := c.s.Login.BeginTOTP(c.r.Context(), c.sess)
+	var u *login.Undecided
+	if errors.As(err, &u) {
+		return c.first(u.Decision, "/enroll/totp")
+	}
+	if err != nil {
+		return err
+	}
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	v := EnrollTOTP{
+		Chrome: c.chrome(), Return: c.returnTo(), Reason: mfa.Decide(g.Facts).Reason,
+		Secret: prompt.Secret, Link: prompt.URI, QR: prompt.QR,
+		DeviceName: c.form.Get("name"), Problem: problem,
+	}
+	if problem.Key != "" {
+		v.Clock = c.s.Login.Now()
+	}
+	return c.show(status, v)
+}
+
+// postEnroll confirms a new authenticator app by its first code.
+func (c *call) postEnroll() error {
+	sess, codes, err := c.s.Login.ConfirmTOTP(c.r.Context(), c.client(), c.sess, c.form.Get("code"), c.form.Get("name"))
+	var u *login.Undecided
+	switch {
+	case errors.Is(err, login.ErrWrong):
+		return c.enrollPage(http.StatusUnauthorized, ProblemCode)
+	case errors.Is(err, login.ErrStartAgain):
+		return c.enrollPage(http.StatusConflict, ProblemEnrollExpired)
+	case errors.Is(err, login.ErrTooMany):
+		return c.toNotice("/profile/security", "full")
+	case errors.As(err, &u):
+		return c.first(u.Decision, "/enroll/totp")
+	case err != nil:
+		return err
+	}
+	to := c.returnTo()
+	if err := c.enter(sess); err != nil {
+		return err
+	}
+	if codes {
+		c.to("/recovery-codes", to)
+		return nil
+	}
+	if to == "" {
+		return c.toNotice("/profile/security", "enrolled")
+	}
+	return c.proceed()
+}
+
+// showRecoveryCodes shows new codes, the one time that they are shown.
+func (c *call) showRecoveryCodes() error {
+	if c.r.Method != http.MethodGet { // a look at the headers must not cost the codes
+		c.message(MessageMethod)
+		return nil
+	}
+	codes, err := c.s.Login.ShowRecoveryCodes(c.r.Context(), c.sess)
+	if errors.Is(err, login.ErrStartAgain) {
+		return c.toNotice("/profile/security", "codes-shown")
+	}
+	if err != nil {
+		return err
+	}
+	to := c.returnTo()
+	if to == "" {
+		to = "/"
+	}
+	return c.show(http.StatusOK, RecoveryCodes{Chrome: c.chrome(), Return: to, Codes: codes})
+}
+
+// showSuggest invites the person to set up an authenticator.
+func (c *call) showSuggest() error {
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	if mfa.Decide(g.Facts).Verdict != mfa.Suggest {
+		return c.proceed()
+	}
+	days := int((c.s.Login.Snooze + 12*time.Hour) / (24 * time.Hour))
+	return c.show(http.StatusOK, Suggest{Chrome: c.chrome(), Return: c.returnTo(), Days: max(1, days)})
+}
+
+func (c *call) postLater() error {
+	err := c.s.Login.Later(c.r.Context(), c.client(), c.sess, c.account())
+	var u *login.Undecided
+	if errors.As(err, &u) {
+		return c.proceed()
+	}
+	if errors.Is(err, storage.ErrNotFound) {
+		return c.proceed()
+	}
+	if err != nil {
+		return err
+	}
+	return c.proceed()
+}
+
+// showProvider stands where a company's own sign-in will be reached.
+func (c *call) showProvider() error {
+	c.message(MessageProvider)
+	return nil
+}

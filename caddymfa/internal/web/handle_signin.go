@@ -1,0 +1,175 @@
+package web
+
+import (
+	"errors"
+	"net/http"
+	"strconv"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// home is the base path itself.
+func (c *call) home() error {
+	c.to("/profile", "")
+	return nil
+}
+
+// showLogin asks for the e-mail address. Who is signed in goes on, unless the
+// rule wants the password again.
+func (c *call) showLogin() error {
+	if c.sess != nil && c.r.URL.Query().Get("again") == "" {
+		return c.proceed()
+	}
+	if to := c.returnTo(); to != c.flow.Return {
+		c.flow.Return = to
+	}
+	if err := c.writeFlow(); err != nil {
+		return err
+	}
+	return c.show(http.StatusOK, Login{Chrome: c.chrome(), Email: c.flow.Email, Return: c.flow.Return})
+}
+
+// postEmail takes the e-mail address. The answer depends on nothing but its
+// shape (and, with identity providers, its domain): known and unknown people
+// look the same.
+func (c *call) postEmail() error {
+	typed := c.form.Get("email")
+	c.flow.Return = c.returnTo()
+	email, err := storage.NormaliseEmail(typed)
+	if err != nil {
+		if len(typed) > 254 {
+			typed = ""
+		}
+		return c.show(http.StatusUnprocessableEntity, Login{Chrome: c.chrome(), Email: typed, Return: c.flow.Return, Problem: ProblemEmail})
+	}
+	c.flow.Email = email
+	if err := c.writeFlow(); err != nil {
+		return err
+	}
+	c.to("/login/password", c.flow.Return)
+	return nil
+}
+
+func (c *call) showPassword() error {
+	if c.flow.Email == "" {
+		c.to("/login", c.returnTo())
+		return nil
+	}
+	return c.show(http.StatusOK, c.passwordView(Text{}))
+}
+
+func (c *call) passwordView(problem Text) Password {
+	return Password{Chrome: c.chrome(), Email: c.flow.Email, Return: c.returnTo(), Problem: problem}
+}
+
+// postPassword takes the first factor.
+func (c *call) postPassword() error {
+	if c.flow.Email == "" {
+		c.message(MessageStartAgain)
+		return nil
+	}
+	sess, err := c.s.Login.Password(c.r.Context(), c.client(), c.flow.Email, c.form.Get("password"), c.sess)
+	var wait *limit.Wait
+	switch {
+	case errors.Is(err, login.ErrWrong):
+		return c.show(http.StatusUnauthorized, c.passwordView(ProblemSignIn))
+	case errors.As(err, &wait):
+		return c.show(c.later(wait), c.passwordView(ProblemWait(wait.Until.Sub(c.s.Login.Now()))))
+	case errors.Is(err, login.ErrBusy):
+		c.w.Header().Set("Retry-After", "2")
+		return c.show(http.StatusServiceUnavailable, c.passwordView(ProblemBusy))
+	case err != nil:
+		return err
+	}
+	to := c.returnTo()
+	if err := c.enter(sess); err != nil {
+		return err
+	}
+	c.cookies.Clear(c.w.Header(), c.cookies.Flow)
+	c.cookies.Set(c.w.Header(), c.cookies.Known, c.s.Login.KnownBrowser(sess.User), 180*24*time.Hour)
+	c.flow = flow{Return: to}
+	return c.proceed()
+}
+
+// later says when to come back, and the status that goes with it.
+func (c *call) later(w *limit.Wait) int {
+	seconds := int(w.Until.Sub(c.s.Login.Now())/time.Second) + 1
+	c.w.Header().Set("Retry-After", strconv.Itoa(max(1, seconds)))
+	return http.StatusTooManyRequests
+}
+
+// showSetUp shows the form for a one-time set-up code. The code stands in the
+// link's fragment, which browsers never send: no log and no proxy sees it.
+func (c *call) showSetUp() error {
+	if err := c.writeFlow(); err != nil {
+		return err
+	}
+	return c.show(http.StatusOK, c.setUpView(Text{}))
+}
+
+func (c *call) setUpView(problem Text) SetUp {
+	return SetUp{Chrome: c.chrome(), Ticket: c.form.Get("ticket"), MinLength: login.MinPassword, Problem: problem}
+}
+
+func (c *call) postSetUp() error {
+	password := c.form.Get("new")
+	if problem := newPasswordProblem(password, c.form.Get("again")); problem.Key != "" {
+		return c.show(http.StatusUnprocessableEntity, c.setUpView(problem))
+	}
+	err := c.s.Login.SetUp(c.r.Context(), c.client(), c.form.Get("ticket"), password)
+	var wait *limit.Wait
+	switch {
+	case errors.Is(err, login.ErrStartAgain), errors.Is(err, login.ErrReadOnly):
+		c.message(MessageLinkExpired)
+		return nil
+	case errors.As(err, &wait):
+		return c.show(c.later(wait), c.setUpView(ProblemWait(wait.Until.Sub(c.s.Login.Now()))))
+	case errors.Is(err, login.ErrBusy):
+		c.w.Header().Set("Retry-After", "2")
+		return c.show(http.StatusServiceUnavailable, c.setUpView(ProblemBusy))
+	case err != nil:
+		return err
+	}
+	return c.toNotice("/login", "password-set")
+}
+
+func (c *call) showSignedOut() error {
+	if c.sess != nil {
+		return c.proceed()
+	}
+	return c.show(http.StatusOK, SignedOut{Chrome: c.chrome(), Everywhere: c.r.URL.Query().Has("everywhere")})
+}
+
+func (c *call) postLogout() error {
+	everywhere := c.form.Get("everywhere") != ""
+	if c.sess != nil {
+		if err := c.s.Login.SignOut(c.r.Context(), c.client(), c.sess, everywhere); err != nil {
+			return err
+		}
+	}
+	c.cookies.Clear(c.w.Header(), c.cookies.Session)
+	c.cookies.Clear(c.w.Header(), c.cookies.Flow)
+	page := "/signed-out"
+	if everywhere {
+		page += "?everywhere"
+	}
+	c.to(page, "")
+	return nil
+}
+
+// newPasswordProblem says what is wrong with a password that somebody chose;
+// the zero Text: nothing.
+func newPasswordProblem(password, again string) Text {
+	switch {
+	case len(password) > login.MaxPassword:
+		return ProblemPasswordLong(login.MaxPassword)
+	case login.CheckNew(password) != nil:
+		return ProblemPasswordShort(login.MinPassword)
+	case password != again:
+		return ProblemPasswordDiffers
+	}
+	return Text{}
+}
