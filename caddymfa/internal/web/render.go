@@ -1,3 +1,9 @@
+// Package web holds the pages that people see: what they look like and say
+// ([Renderer], the views, the catalogue of texts), and what their forms do.
+//
+// Every page works without JavaScript and under a strict Content-Security-Policy.
+// A new page is a view, a template and its texts; the tests hold all of them to
+// the same rules.
 package web
 
 import (

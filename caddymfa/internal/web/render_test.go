@@ -52,7 +52,7 @@ func TestPageHeaders(t *testing.T) {
 	}
 }
 
-// lost is a view without a template, broken one whose texts do not exist.
+// lost is a view that nobody wrote a template for.
 type lost struct{ Chrome }
 
 func (lost) Name() string { return "lost" }

@@ -108,6 +108,8 @@ func samples() []sample {
 		{"password-problem", Password{Chrome: visitor(), Email: "ana@acme.example", Problem: ProblemSignIn}},
 		{"password-wait", Password{Chrome: visitor(), Email: "ana@acme.example", Problem: ProblemWait(1500 * time.Millisecond)}},
 		{"password-busy", Password{Chrome: visitor(), Email: "ana@acme.example", Problem: ProblemBusy}},
+		{"leave", Leave{Chrome: visitor(), URL: "https://login.example/authorize?client_id=a&state=b", Provider: "Echo Entra ID"}},
+		{"leave-unnamed", Leave{Chrome: visitor(), URL: "https://login.example/authorize?client_id=a&state=b"}},
 		{"challenge", challenging()},
 		{"challenge-wrong", with(challenging(), func(v *Challenge) { v.Problem, v.Clock = ProblemCode, moment })},
 		{"challenge-wait", with(challenging(), func(v *Challenge) { v.Problem = ProblemWait(10 * time.Minute) })},
@@ -163,7 +165,7 @@ func samples() []sample {
 // zeroes holds every view with nothing filled in: no caller can make a page
 // fall over by leaving something out.
 func zeroes() []View {
-	return []View{Login{}, Password{}, Challenge{}, EnrollTOTP{}, Suggest{}, RecoveryCodes{}, Accounts{},
+	return []View{Login{}, Password{}, Leave{}, Challenge{}, EnrollTOTP{}, Suggest{}, RecoveryCodes{}, Accounts{},
 		ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
 		MessageBusy}
 }

@@ -71,6 +71,26 @@ type Password struct {
 // Name is the view's template.
 func (Password) Name() string { return "password" }
 
+// Leave takes the person to their identity provider. It must be a page:
+// browsers hold a form to form-action along all of its redirects, so a posted
+// form cannot end at another site.
+type Leave struct {
+	Chrome
+	URL      string // where to; https, or http for a trial
+	Provider string // its name; empty: not said
+}
+
+// Name is the view's template.
+func (Leave) Name() string { return "leave" }
+
+// Target is URL if it is the address of a page, and otherwise empty.
+func (l Leave) Target() string {
+	if strings.HasPrefix(l.URL, "https://") || strings.HasPrefix(l.URL, "http://") {
+		return l.URL
+	}
+	return ""
+}
+
 // Challenge asks for a second factor.
 type Challenge struct {
 	Chrome

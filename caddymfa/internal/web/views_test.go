@@ -80,6 +80,22 @@ func TestFormsAreOfferedOnlyWhenTheyCanWork(t *testing.T) {
 	}
 }
 
+func TestLeaveLeadsToTheProvider(t *testing.T) {
+	view := Leave{URL: "https://login.example/authorize?client_id=a&state=b"}
+	led := make(map[string]bool)
+	for _, tag := range tagsOf(rendered(t, newRenderer(t), view)) {
+		if tag.attrs["http-equiv"] == "refresh" {
+			led["by itself"] = tag.attrs["content"] == "0;url="+view.URL
+		}
+		if tag.attrs["href"] == view.URL {
+			led["by a link"] = true
+		}
+	}
+	if !led["by itself"] || !led["by a link"] {
+		t.Errorf("leads to the provider: %v", led)
+	}
+}
+
 const hostile = `"><script>alert('x')</script><img src=x onerror=alert(1)>{{.}}`
 
 // poison fills every string it can reach with markup.
@@ -123,12 +139,13 @@ func TestHostileAddressesAreNoLinks(t *testing.T) {
 	r := newRenderer(t)
 	for _, view := range []View{
 		RecoveryCodes{Return: "javascript:alert(1)"},
+		Leave{URL: "javascript:alert(1)"},
 		with(MessageBusy, func(m *Message) { m.Return = "javascript:alert(1)" }),
 		with(enrolling(), func(e *EnrollTOTP) { e.Link = "javascript:alert(1)" }),
 	} {
 		for _, tag := range tagsOf(rendered(t, r, view)) {
-			if strings.HasPrefix(tag.attrs["href"], "javascript:") {
-				t.Errorf("%s links to %s", view.Name(), tag.attrs["href"])
+			if where := tag.attrs["href"] + tag.attrs["content"]; strings.Contains(where, "javascript:") {
+				t.Errorf("%s leads to %s", view.Name(), where)
 			}
 		}
 	}
