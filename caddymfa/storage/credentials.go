@@ -56,7 +56,7 @@ type RecoveryCodes interface {
 	// RecoveryCodesOf lists the codes of a person's present set.
 	RecoveryCodesOf(ctx context.Context, user string) ([]RecoveryCode, error)
 	// ReplaceRecoveryCodes voids the person's set and stores the new one, in
-	// one write.
+	// one write. ErrNotFound: no such user.
 	ReplaceRecoveryCodes(ctx context.Context, user string, codes []RecoveryCode) error
 	// UseRecoveryCode spends a code. Exactly one caller succeeds, ever; the
 	// others get ErrSpent.
@@ -69,7 +69,7 @@ type Session struct {
 	ID      string // opaque and random; in the token as "sid"
 	User    string
 	Account string // entered; empty: not chosen yet
-	Proof   mfa.Proof
+	Proof   mfa.Proof // of this User; a store refuses another's
 	Created time.Time
 	Seen    time.Time // last renewal
 	Expires time.Time // the absolute limit
@@ -81,6 +81,8 @@ type Session struct {
 
 // Sessions stores sessions.
 type Sessions interface {
+	// CreateSession adds a session with Version 1, or returns ErrExists.
+	// ErrNotFound: no such user or account.
 	CreateSession(ctx context.Context, s Session) error
 	// Session returns the row also when it is revoked or over: the caller
 	// decides with its own clock.
@@ -119,6 +121,7 @@ type Ticket struct {
 // Tickets stores tickets.
 type Tickets interface {
 	// PutTicket adds a ticket, or replaces the one of the same id and purpose.
+	// ErrNotFound: no such user. A ticket may be nobody's.
 	PutTicket(ctx context.Context, t Ticket) error
 	// Ticket looks at a ticket without taking it. ErrNotFound: there is none,
 	// it was taken, or it is over at now.

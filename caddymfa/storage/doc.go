@@ -10,5 +10,8 @@
 // than once. They must be quick and must not call the store: it may have only
 // one connection to write with, and would wait for itself.
 //
+// Where the zero time means "not yet" (a session revoked, a code used, a key
+// retired), a store refuses it as the time when that happened.
+//
 // Secrets reach a store sealed or hashed; a store never sees one in the clear.
 package storage

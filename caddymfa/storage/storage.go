@@ -57,8 +57,8 @@ type Subject uint8
 
 // The subjects of changes.
 const (
-	SubjectAccount    Subject = iota + 1 // ID: the account
-	SubjectUser                          // ID: the user
+	SubjectAccount    Subject = iota + 1 // ID: the account; its domains and identity providers, too
+	SubjectUser                          // ID: the user; their factors and recovery codes, too
 	SubjectMembership                    // ID: the user; every membership of theirs is to be read again
 	SubjectSession                       // ID: the session
 	SubjectKeys                          // the signing keys
