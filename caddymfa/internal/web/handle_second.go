@@ -23,6 +23,9 @@ func (c *call) showChallenge() error {
 	if !ok {
 		return c.proceed()
 	}
+	if v.Locked, err = c.locked(); err != nil {
+		return err
+	}
 	return c.show(http.StatusOK, v)
 }
 
@@ -39,6 +42,20 @@ func (c *call) challengeView(g facts.Gathered) (Challenge, bool) {
 	}
 	v.Chrome, v.Reason, v.Offer = c.chrome(), d.Reason, d.Offer
 	return v, true
+}
+
+// locked reports whether every authenticator app of the person was disabled by
+// wrong answers.
+func (c *call) locked() (bool, error) {
+	factors, _, err := c.credentials()
+	usable, apps := false, false
+	for _, f := range factors {
+		if f.Kind == mfa.TOTP {
+			apps = true
+			usable = usable || !f.Disabled
+		}
+	}
+	return apps && !usable, err
 }
 
 func (c *call) postTOTP() error     { return c.answer(mfa.TOTP) }

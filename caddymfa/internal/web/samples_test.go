@@ -145,8 +145,8 @@ func samples() []sample {
 		{"sessions", ProfileSessions{Chrome: chromeOf(), Sessions: sessionRows()}},
 		{"profile-accounts", ProfileAccounts{Chrome: chromeOf(), Accounts: cards()}},
 		{"profile-accounts-none", ProfileAccounts{Chrome: chromeOf()}},
-		{"setup", SetUp{Chrome: visitor(), Ticket: "ticket-1", Email: "ana@acme.example", MinLength: 12}},
-		{"setup-problem", SetUp{Chrome: visitor(), Ticket: "ticket-1", Email: "ana@acme.example", MinLength: 12, Problem: ProblemPasswordDiffers}},
+		{"setup", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12}},
+		{"setup-problem", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12, Problem: ProblemPasswordDiffers}},
 		{"signed-out", SignedOut{Chrome: visitor()}},
 		{"signed-out-everywhere", SignedOut{Chrome: visitor(), Everywhere: true}},
 	}

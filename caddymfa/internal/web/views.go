@@ -165,17 +165,6 @@ func (e EnrollTOTP) Must() bool {
 // MayWait reports whether the person may say "Not now".
 func (e EnrollTOTP) MayWait() bool { return e.Reason == mfa.PolicySuggested }
 
-// Groups cuts the secret into groups of four, which are easier to type.
-func (e EnrollTOTP) Groups() []string {
-	var groups []string
-	for rest := e.Secret; rest != ""; {
-		n := min(4, len(rest))
-		groups = append(groups, rest[:n])
-		rest = rest[n:]
-	}
-	return groups
-}
-
 // URL is Link as an address that the template lets through: html/template
 // knows only http, https and mailto. The server made it, and it is of no other
 // scheme than otpauth.
@@ -283,11 +272,12 @@ type Accounts struct {
 // Name is the view's template.
 func (Accounts) Name() string { return "accounts" }
 
-// SetUp takes the first password, from a one-time link.
+// SetUp takes a password and the one-time code that allows to choose it. The
+// code stands in the link's fragment, which never reaches the server; a script
+// fills it in, and without one the person copies it.
 type SetUp struct {
 	Chrome
-	Ticket    string
-	Email     string // whose password it will be
+	Ticket    string // as sent before
 	MinLength int
 	Problem   Text
 }

@@ -35,6 +35,14 @@ document.addEventListener("click", async (event) => {
 	}
 });
 
+// A one-time code in the link's fragment goes into its field, and out of the
+// address bar and the history.
+const field = document.querySelector("[data-fragment]");
+if (field && location.hash.length > 1) {
+	field.value = decodeURIComponent(location.hash.slice(1));
+	history.replaceState(null, "", location.pathname + location.search);
+}
+
 // A form goes out once, however often its button is pressed. The button keeps
 // the focus, so it is marked and not switched off. Coming back to the page, or
 // an answer that never comes, releases it.
