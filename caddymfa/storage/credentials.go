@@ -68,7 +68,7 @@ type RecoveryCodes interface {
 type Session struct {
 	ID      string // opaque and random; in the token as "sid"
 	User    string
-	Account string // entered; empty: not chosen yet
+	Account string    // entered; empty: not chosen yet
 	Proof   mfa.Proof // of this User; a store refuses another's
 	Created time.Time
 	Seen    time.Time // last renewal
