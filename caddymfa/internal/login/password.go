@@ -188,7 +188,10 @@ func (s *Service) begin(ctx context.Context, c Client, user storage.User, old *s
 		sess.Account = only[0]
 	}
 	if old != nil { // somebody else's, in this browser
-		return sess, s.Store.ReplaceSession(ctx, old.ID, sess, now)
+		err := s.Store.ReplaceSession(ctx, old.ID, sess, now)
+		if !errors.Is(err, storage.ErrNotFound) { // else it ended a moment ago
+			return sess, err
+		}
 	}
 	return sess, s.Store.CreateSession(ctx, sess)
 }

@@ -1,0 +1,252 @@
+package session
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
+)
+
+// world is a store, a clock and a manager over them.
+type world struct {
+	store storage.Storage
+	keys  *Keyring
+	*Manager
+	at time.Time
+	mu sync.Mutex
+}
+
+func (w *world) now() time.Time {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.at
+}
+
+func (w *world) pass(d time.Duration) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.at = w.at.Add(d)
+}
+
+func newWorld(t *testing.T, algorithm string) *world {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w := &world{store: store, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	master := make([]byte, seal.KeySize)
+	rand.Read(master)
+	box, err := seal.New(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.keys = &Keyring{Store: store, Box: box, Now: w.now, Algorithm: algorithm}
+	if w.Manager, err = NewManager(store, w.keys, w.now, Limits{}, "caddymfa", 1000); err != nil {
+		t.Fatal(err)
+	}
+	return w
+}
+
+// signIn makes a user with a session, and returns both.
+func (w *world) signIn(t *testing.T) storage.Session {
+	t.Helper()
+	ctx := context.Background()
+	u := storage.User{ID: NewID(), Email: NewID() + "@acme.example", Created: w.now()}
+	if err := w.store.CreateUser(ctx, u); err != nil {
+		t.Fatal(err)
+	}
+	s := storage.Session{
+		ID: NewID(), User: u.ID, Proof: mfa.Proof{User: u.ID, First: w.now(), FirstBy: "password"},
+		Created: w.now(), Seen: w.now(), Expires: w.now().Add(w.Limits.Absolute),
+	}
+	if err := w.store.CreateSession(ctx, s); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (w *world) token(t *testing.T, s storage.Session) string {
+	t.Helper()
+	token, err := w.Token(t.Context(), &s, "portal.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	return token
+}
+
+func TestTokenNamesItsSession(t *testing.T) {
+	for _, algorithm := range []string{"", "ES256", "EdDSA"} {
+		w := newWorld(t, algorithm)
+		s := w.signIn(t)
+		token := w.token(t, s)
+		if len(token) > 400 {
+			t.Errorf("the token has %d bytes, want at most 400", len(token))
+		}
+		c, due, err := w.Read(t.Context(), token, "portal.example")
+		if err != nil || due || c.Session != s.ID || c.User != s.User {
+			t.Fatalf("Read = %+v, %v, %v", c, due, err)
+		}
+		if _, _, err := w.Read(t.Context(), token, "other.example"); !errors.Is(err, ErrToken) {
+			t.Errorf("read for another site: %v", err)
+		}
+		if again := w.token(t, s); again != token {
+			t.Error("signed again within its life")
+		}
+	}
+}
+
+func TestDueTokenIsRenewedFromTheRow(t *testing.T) {
+	w := newWorld(t, "")
+	s := w.signIn(t)
+	token := w.token(t, s)
+	w.pass(w.Limits.Token)
+	c, due, err := w.Read(t.Context(), token, "portal.example")
+	if err != nil || !due {
+		t.Fatalf("Read = %v, %v; want due", due, err)
+	}
+	renewed := make([]string, 50)
+	var wg sync.WaitGroup
+	for i := range renewed {
+		wg.Go(func() {
+			var err error
+			if renewed[i], err = w.Renew(context.Background(), c); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, r := range renewed {
+		if r != renewed[0] || r == token {
+			t.Fatal("parallel renewals gave different tokens, or the former one")
+		}
+	}
+	row, err := w.store.Session(t.Context(), s.ID)
+	if err != nil || !row.Seen.Equal(w.now()) || row.Version != 2 {
+		t.Errorf("the row was seen at %v in version %d, %v; want one write", row.Seen, row.Version, err)
+	}
+	if _, due, err := w.Read(t.Context(), renewed[0], "portal.example"); err != nil || due {
+		t.Errorf("the new token: %v, %v", due, err)
+	}
+}
+
+func TestSessionEnds(t *testing.T) {
+	cases := map[string]func(t *testing.T, w *world, s storage.Session){
+		"idle": func(t *testing.T, w *world, s storage.Session) { w.pass(w.Limits.Idle) },
+		"absolute": func(t *testing.T, w *world, s storage.Session) {
+			for w.now().Before(s.Expires) {
+				w.pass(w.Limits.Idle / 2)
+				if w.now().Before(s.Expires) {
+					if _, err := w.Renew(t.Context(), &Claims{Session: s.ID, User: s.User, Audience: "portal.example"}); err != nil {
+						t.Fatalf("a busy session ended early: %v", err)
+					}
+				}
+			}
+		},
+		"revoked": func(t *testing.T, w *world, s storage.Session) {
+			w.pass(w.Limits.Token)
+			if err := w.store.RevokeSession(t.Context(), s.User, s.ID, w.now()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"swept": func(t *testing.T, w *world, s storage.Session) {
+			w.pass(w.Limits.Absolute + time.Hour)
+			if _, err := w.store.SweepSessions(t.Context(), w.now(), 10); err != nil {
+				t.Fatal(err)
+			}
+		},
+	}
+	for name, end := range cases {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t, "")
+			s := w.signIn(t)
+			end(t, w, s)
+			if _, err := w.Renew(t.Context(), &Claims{Session: s.ID, User: s.User, Audience: "portal.example"}); !errors.Is(err, ErrToken) {
+				t.Errorf("renewed: %v", err)
+			}
+		})
+	}
+}
+
+func TestRenewalRefusesAnothersSession(t *testing.T) {
+	w := newWorld(t, "")
+	s, other := w.signIn(t), w.signIn(t)
+	w.pass(w.Limits.Token)
+	if _, err := w.Renew(t.Context(), &Claims{Session: s.ID, User: other.User, Audience: "portal.example"}); !errors.Is(err, ErrToken) {
+		t.Errorf("renewed another's session: %v", err)
+	}
+}
+
+func TestRotatedKeyStillVerifiesAndThenGoes(t *testing.T) {
+	w := newWorld(t, "")
+	s := w.signIn(t)
+	token := w.token(t, s)
+	if err := w.keys.Rotate(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	set, err := w.keys.JWKS(t.Context())
+	if err != nil || len(set.Keys) != 4 {
+		t.Fatalf("JWKS has %d keys, %v; want two for each purpose", len(set.Keys), err)
+	}
+	if _, err := w.keys.verify(t.Context(), token); err != nil {
+		t.Errorf("a token of the retired key: %v", err)
+	}
+	w.pass(24 * time.Hour)
+	if err := w.keys.Rotate(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := w.keys.verify(t.Context(), token); err != nil {
+		t.Errorf("a day after: %v", err)
+	}
+	w.pass(retiredLife)
+	if err := w.keys.Rotate(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if set, _ := w.keys.JWKS(t.Context()); len(set.Keys) != 2 {
+		t.Errorf("JWKS has %d keys, want the retired ones gone", len(set.Keys))
+	}
+	w.pass(keyLife)
+	if err := w.keys.Rotate(t.Context(), false); err != nil {
+		t.Fatal(err)
+	}
+	if set, _ := w.keys.JWKS(t.Context()); len(set.Keys) != 4 {
+		t.Errorf("JWKS has %d keys, want new ones after %s", len(set.Keys), keyLife)
+	}
+}
+
+func TestTwoNodesAgreeOnTheFirstKey(t *testing.T) {
+	w := newWorld(t, "")
+	rings := make([]*Keyring, 8)
+	tokens := make([]string, len(rings))
+	var wg sync.WaitGroup
+	for i := range rings {
+		rings[i] = &Keyring{Store: w.store, Box: w.keys.Box, Now: w.now}
+		wg.Go(func() {
+			var err error
+			claims := Claims{Issuer: "i", Audience: "a", User: "u", Session: "s", Issued: 1, Expires: 2}
+			if tokens[i], err = rings[i].sign(context.Background(), ForSession, sessionType, claims); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	for _, ring := range rings {
+		for _, token := range tokens {
+			if _, err := ring.verify(t.Context(), token); err != nil {
+				t.Fatalf("one node's token on another: %v", err)
+			}
+		}
+	}
+}
