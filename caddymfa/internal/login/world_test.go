@@ -33,8 +33,10 @@ func (h *plainHasher) Compare(hash, password []byte) (bool, error) {
 	}
 	return string(hash) == "hash of "+string(password), nil
 }
-func (h *plainHasher) Hash(password []byte) ([]byte, error) { return []byte("hash of " + string(password)), nil }
-func (h *plainHasher) FakeHash() []byte                     { return []byte("nobody's") }
+func (h *plainHasher) Hash(password []byte) ([]byte, error) {
+	return []byte("hash of " + string(password)), nil
+}
+func (h *plainHasher) FakeHash() []byte { return []byte("nobody's") }
 
 const password = "correct horse battery"
 
