@@ -106,13 +106,15 @@ func (g *Guard) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Hand
 	return err
 }
 
-// note tells the access log, handle_errors and the metrics what was decided.
+// note tells the access log and the metrics what was decided, and handle_errors
+// why something was refused.
 func (g *Guard) note(r *http.Request, d mfa.Decision) {
 	ctx := r.Context()
 	if extra, ok := ctx.Value(caddyhttp.ExtraLogFieldsCtxKey).(*caddyhttp.ExtraLogFields); ok {
 		extra.Set(zap.String("mfa", string(d.Reason)))
 	}
-	if repl, ok := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer); ok {
+	if d.Verdict != mfa.Allow {
+		repl := ctx.Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 		repl.Set("http.mfa.verdict", d.Verdict.String())
 		repl.Set("http.mfa.reason", string(d.Reason))
 	}

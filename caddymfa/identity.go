@@ -94,29 +94,45 @@ func namesIdentity(line string) bool {
 	return false
 }
 
+// identityHeaders are our headers in the order of identity.values.
+var identityHeaders = [...]string{headerUser, headerEmail, headerName, headerGroups, headerAccount, headerRole, headerAMR, headerAssertion}
+
 // identify tells the app, and the rest of the configuration, who the person is.
 func (g *gate) identify(r *http.Request, repl *caddy.Replacer, j judged) error {
 	role := j.Facts.Member.Role
-	token, err := g.login.Sessions.Assertion(r.Context(), j.session, j.account, session.Audience(r.Host), role, j.Person.Email, j.Person.Name)
+	token, amr, err := g.login.Sessions.Assertion(r.Context(), j.session, session.Audience(r.Host),
+		session.Person{Account: j.account, Role: role, Email: j.Person.Email, Name: j.Person.Name})
 	if err != nil {
 		return err
 	}
-	amr := strings.Join(j.session.Proof.AMR(), ",")
-	h := r.Header
-	h.Set(headerUser, j.Person.ID)
-	h.Set(headerEmail, j.Person.Email)
-	h.Set(headerName, headerSafe(j.Person.Name))
-	h.Set(headerGroups, j.account+":"+role.String())
-	h.Set(headerAccount, j.account)
-	h.Set(headerRole, role.String())
-	h.Set(headerAMR, amr)
-	h.Set(headerAssertion, token)
-	repl.Set("http.auth.user.id", j.Person.ID)
-	repl.Set("http.auth.user.email", j.Person.Email)
-	repl.Set("http.auth.user.name", j.Person.Name)
-	repl.Set("http.auth.user.account", j.account)
-	repl.Set("http.auth.user.role", role.String())
-	repl.Set("http.auth.user.amr", amr)
+	p := j.Person
+	// One array for all values; a header that grows gets an array of its own.
+	values := [len(identityHeaders)]string{p.ID, p.Email, headerSafe(p.Name), j.account + ":" + role.String(), j.account, role.String(), amr, token}
+	for i, name := range identityHeaders {
+		r.Header[name] = values[i : i+1 : i+1]
+	}
+	account, roleName := j.account, role.String()
+	repl.Map(func(key string) (any, bool) {
+		field, ours := strings.CutPrefix(key, "http.auth.user.")
+		if !ours {
+			return nil, false
+		}
+		switch field {
+		case "id":
+			return p.ID, true
+		case "email":
+			return p.Email, true
+		case "name":
+			return p.Name, true
+		case "account":
+			return account, true
+		case "role":
+			return roleName, true
+		case "amr":
+			return amr, true
+		}
+		return nil, false
+	})
 	return nil
 }
 

@@ -3,6 +3,7 @@ package caddymfa
 import (
 	"errors"
 	"fmt"
+	"sync"
 
 	"github.com/prometheus/client_golang/prometheus"
 
@@ -39,8 +40,22 @@ func registerMetrics(r *prometheus.Registry) error {
 	return nil
 }
 
+// decided holds the counters of the decisions seen so far. The vector has a
+// lock that all requests would share; this is only read once it is warm.
+var decided sync.Map // decidedKey -> prometheus.Counter
+
+type decidedKey struct {
+	verdict mfa.Verdict
+	reason  mfa.Reason
+}
+
 func countDecision(d mfa.Decision) {
-	decisions.WithLabelValues(d.Verdict.String(), string(d.Reason)).Inc()
+	key := decidedKey{d.Verdict, d.Reason}
+	c, ok := decided.Load(key)
+	if !ok {
+		c, _ = decided.LoadOrStore(key, decisions.WithLabelValues(d.Verdict.String(), string(d.Reason)))
+	}
+	c.(prometheus.Counter).Inc()
 }
 
 func countEvent(e storage.Event) { events.WithLabelValues(e.Action, e.Outcome).Inc() }

@@ -80,7 +80,7 @@ func (p *Pages) verify(gate *gate, w http.ResponseWriter, r *http.Request, repl 
 		gate.web.Unavailable(w, r, site(r, account))
 		return nil
 	}
-	for _, name := range []string{headerUser, headerEmail, headerName, headerGroups, headerAccount, headerRole, headerAMR, headerAssertion} {
+	for _, name := range identityHeaders {
 		w.Header().Set(name, r.Header.Get(name))
 	}
 	w.Header().Set("Cache-Control", "no-store")

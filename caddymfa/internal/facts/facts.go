@@ -46,39 +46,66 @@ type Memberships map[string]storage.Membership
 // Source gathers facts. All of it may be used by many goroutines.
 type Source struct {
 	store    storage.Storage
-	sessions *otter.Cache[string, *storage.Session]
-	people   *otter.Cache[string, *Person]
-	tenants  *otter.Cache[string, *Tenant]
-	belongs  *otter.Cache[string, Memberships]
+	sessions memory[*storage.Session]
+	people   memory[*Person]
+	tenants  memory[*Tenant]
+	belongs  memory[Memberships]
 	stop     func()
+}
+
+// memory remembers one kind of thing, and knows how to load it.
+type memory[V any] struct {
+	*otter.Cache[string, V]
+	live func() bool
+	load otter.LoaderFunc[string, V]
 }
 
 // New returns a source that remembers up to capacity of each kind.
 func New(store storage.Storage, capacity int) (*Source, error) {
 	s := &Source{store: store}
 	var err error
-	if s.sessions, err = newCache[*storage.Session](capacity); err != nil {
+	if s.sessions, err = remember(store, capacity, s.loadSession); err != nil {
 		return nil, err
 	}
-	if s.people, err = newCache[*Person](capacity); err != nil {
+	if s.people, err = remember(store, capacity, s.loadPerson); err != nil {
 		return nil, err
 	}
-	if s.tenants, err = newCache[*Tenant](capacity); err != nil {
+	if s.tenants, err = remember(store, capacity, s.loadTenant); err != nil {
 		return nil, err
 	}
-	if s.belongs, err = newCache[Memberships](capacity); err != nil {
+	if s.belongs, err = remember(store, capacity, s.loadMemberships); err != nil {
 		return nil, err
 	}
 	s.stop = store.Watch(s.forget)
 	return s, nil
 }
 
-func newCache[V any](capacity int) (*otter.Cache[string, V], error) {
+// loadTime bounds a load that several requests may wait for.
+const loadTime = 5 * time.Second
+
+func remember[V any](store storage.Feed, capacity int, load func(context.Context, string) (V, error)) (memory[V], error) {
 	c, err := otter.New(&otter.Options[string, V]{MaximumSize: capacity})
 	if err != nil {
-		return nil, fmt.Errorf("preparing the facts cache: %w", err)
+		return memory[V]{}, fmt.Errorf("preparing the facts cache: %w", err)
 	}
-	return c, nil
+	return memory[V]{Cache: c, live: store.Live, load: func(ctx context.Context, id string) (V, error) {
+		// Whoever asked first may leave; the others still want the answer.
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
+		defer cancel()
+		return load(ctx, id)
+	}}, nil
+}
+
+// get answers from memory, or loads. While the feed is down memory may be
+// stale, so storage is asked every time.
+func (m *memory[V]) get(ctx context.Context, id string) (V, error) {
+	if !m.live() {
+		return m.load(ctx, id)
+	}
+	if v, ok := m.GetIfPresent(id); ok {
+		return v, nil
+	}
+	return m.Get(ctx, id, m.load)
 }
 
 // Close ends the watch on storage.
@@ -102,109 +129,97 @@ func (s *Source) forget(c storage.Change) {
 	}
 }
 
-// loadTime bounds a load that several requests may wait for.
-const loadTime = 5 * time.Second
-
-// get answers from memory, or loads. While the feed is down memory may be
-// stale, so storage is asked every time.
-func get[V any](ctx context.Context, s *Source, c *otter.Cache[string, V], id string, load func(context.Context, string) (V, error)) (V, error) {
-	if !s.store.Live() {
-		return load(ctx, id)
-	}
-	if v, ok := c.GetIfPresent(id); ok {
-		return v, nil
-	}
-	return c.Get(ctx, id, otter.LoaderFunc[string, V](func(ctx context.Context, id string) (V, error) {
-		// Whoever asked first may leave; the others still want the answer.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
-		defer cancel()
-		return load(ctx, id)
-	}))
-}
-
 // Session returns a session's row. The caller must not change it.
 func (s *Source) Session(ctx context.Context, id string) (*storage.Session, error) {
-	return get(ctx, s, s.sessions, id, func(ctx context.Context, id string) (*storage.Session, error) {
-		row, err := s.store.Session(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the session: %w", err)
-		}
-		return &row, nil
-	})
+	return s.sessions.get(ctx, id)
+}
+
+func (s *Source) loadSession(ctx context.Context, id string) (*storage.Session, error) {
+	row, err := s.store.Session(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the session: %w", err)
+	}
+	return &row, nil
 }
 
 // Person returns what is known of a user.
 func (s *Source) Person(ctx context.Context, id string) (*Person, error) {
-	return get(ctx, s, s.people, id, func(ctx context.Context, id string) (*Person, error) {
-		u, err := s.store.User(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the user: %w", err)
+	return s.people.get(ctx, id)
+}
+
+func (s *Source) loadPerson(ctx context.Context, id string) (*Person, error) {
+	u, err := s.store.User(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the user: %w", err)
+	}
+	p := &Person{ID: u.ID, Email: u.Email, Name: u.Name, Domain: storage.DomainOf(u.Email), Disabled: u.Disabled}
+	factors, err := s.store.FactorsOf(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the user's authenticators: %w", err)
+	}
+	for _, f := range factors {
+		p.Enrolled |= mfa.Kinds(f.Kind)
+	}
+	codes, err := s.store.RecoveryCodesOf(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the user's recovery codes: %w", err)
+	}
+	for _, c := range codes {
+		if c.Used.IsZero() {
+			p.Enrolled |= mfa.Kinds(mfa.Recovery)
 		}
-		p := &Person{ID: u.ID, Email: u.Email, Name: u.Name, Domain: storage.DomainOf(u.Email), Disabled: u.Disabled}
-		factors, err := s.store.FactorsOf(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the user's authenticators: %w", err)
-		}
-		for _, f := range factors {
-			p.Enrolled |= mfa.Kinds(f.Kind)
-		}
-		codes, err := s.store.RecoveryCodesOf(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the user's recovery codes: %w", err)
-		}
-		for _, c := range codes {
-			if c.Used.IsZero() {
-				p.Enrolled |= mfa.Kinds(mfa.Recovery)
-			}
-		}
-		return p, nil
-	})
+	}
+	return p, nil
 }
 
 // Tenant returns what is known of an account.
 func (s *Source) Tenant(ctx context.Context, id string) (*Tenant, error) {
-	return get(ctx, s, s.tenants, id, func(ctx context.Context, id string) (*Tenant, error) {
-		a, err := s.store.Account(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the account: %w", err)
+	return s.tenants.get(ctx, id)
+}
+
+func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
+	a, err := s.store.Account(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account: %w", err)
+	}
+	t := &Tenant{ID: a.ID, Name: a.Name, Policy: a.Policy, Disabled: a.Disabled}
+	providers, err := s.store.ProvidersOf(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account's identity providers: %w", err)
+	}
+	for _, p := range providers {
+		if !p.Disabled {
+			t.Providers = append(t.Providers, p.ID)
 		}
-		t := &Tenant{ID: a.ID, Name: a.Name, Policy: a.Policy, Disabled: a.Disabled}
-		providers, err := s.store.ProvidersOf(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the account's identity providers: %w", err)
+	}
+	domains, err := s.store.DomainsOf(ctx, id)
+	if err != nil {
+		return nil, fmt.Errorf("reading the account's domains: %w", err)
+	}
+	for _, d := range domains {
+		if t.Domains == nil {
+			t.Domains = make(map[string]mfa.Domain, len(domains))
 		}
-		for _, p := range providers {
-			if !p.Disabled {
-				t.Providers = append(t.Providers, p.ID)
-			}
-		}
-		domains, err := s.store.DomainsOf(ctx, id)
-		if err != nil {
-			return nil, fmt.Errorf("reading the account's domains: %w", err)
-		}
-		for _, d := range domains {
-			if t.Domains == nil {
-				t.Domains = make(map[string]mfa.Domain, len(domains))
-			}
-			t.Domains[d.Name] = mfa.Domain{Verified: d.Verified, Enforce: d.Enforce, Provider: d.Provider}
-		}
-		return t, nil
-	})
+		t.Domains[d.Name] = mfa.Domain{Verified: d.Verified, Enforce: d.Enforce, Provider: d.Provider}
+	}
+	return t, nil
 }
 
 // Memberships returns where a person belongs. The caller must not change it.
 func (s *Source) Memberships(ctx context.Context, user string) (Memberships, error) {
-	return get(ctx, s, s.belongs, user, func(ctx context.Context, user string) (Memberships, error) {
-		rows, err := s.store.MembershipsOf(ctx, user)
-		if err != nil {
-			return nil, fmt.Errorf("reading the user's memberships: %w", err)
-		}
-		m := make(Memberships, len(rows))
-		for _, row := range rows {
-			m[row.Account] = row
-		}
-		return m, nil
-	})
+	return s.belongs.get(ctx, user)
+}
+
+func (s *Source) loadMemberships(ctx context.Context, user string) (Memberships, error) {
+	rows, err := s.store.MembershipsOf(ctx, user)
+	if err != nil {
+		return nil, fmt.Errorf("reading the user's memberships: %w", err)
+	}
+	m := make(Memberships, len(rows))
+	for _, row := range rows {
+		m[row.Account] = row
+	}
+	return m, nil
 }
 
 // Gathered is what was found: the facts, and what they were made from.

@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -70,6 +71,7 @@ type issue struct {
 
 type issuedToken struct {
 	token   string
+	amr     string
 	expires time.Time
 }
 
@@ -165,23 +167,48 @@ var errRecent = errors.New("renewed a moment ago")
 // Token returns a session token for the row.
 func (m *Manager) Token(ctx context.Context, s *storage.Session, audience string) (string, error) {
 	what := issue{purpose: ForSession, session: s.ID, account: s.Account, audience: audience}
-	return m.signOnce(what, func(now time.Time) (string, error) {
-		return m.Keys.sign(ctx, ForSession, sessionType, m.claims(s, s.Account, audience, now))
-	})
+	now := m.Now()
+	if t, ok := m.again(what, now); ok {
+		return t.token, nil
+	}
+	token, err := m.Keys.sign(ctx, ForSession, sessionType, m.claims(s, s.Account, audience, now))
+	if err != nil {
+		return "", err
+	}
+	m.issued.Set(what, issuedToken{token: token, expires: now.Add(m.Limits.Token)})
+	return token, nil
+}
+
+// Person is what the app is told about somebody besides their session.
+type Person struct {
+	Account string
+	Role    mfa.Role
+	Email   string
+	Name    string
 }
 
 // Assertion returns the token that tells the app who the person is in the
-// account being entered.
-func (m *Manager) Assertion(ctx context.Context, s *storage.Session, account, audience string, role mfa.Role, email, name string) (string, error) {
-	what := issue{ForAssertion, s.ID, s.Version, account, audience, role, email, name}
-	return m.signOnce(what, func(now time.Time) (string, error) {
-		return m.Keys.sign(ctx, ForAssertion, assertionType, Assertion{
-			Claims:   m.claims(s, account, audience, now),
-			AuthTime: s.Proof.First.Unix(),
-			Role:     role.String(), Email: email, Name: name,
-			AMR: s.Proof.AMR(), ACR: acr(s.Proof), IDP: s.Proof.Issuer,
-		})
+// account being entered, and the methods ("amr") that they showed, separated by
+// commas.
+func (m *Manager) Assertion(ctx context.Context, s *storage.Session, audience string, p Person) (token, amr string, err error) {
+	what := issue{ForAssertion, s.ID, s.Version, p.Account, audience, p.Role, p.Email, p.Name}
+	now := m.Now()
+	if t, ok := m.again(what, now); ok {
+		return t.token, t.amr, nil
+	}
+	methods := s.Proof.AMR()
+	token, err = m.Keys.sign(ctx, ForAssertion, assertionType, Assertion{
+		Claims:   m.claims(s, p.Account, audience, now),
+		AuthTime: s.Proof.First.Unix(),
+		Role:     p.Role.String(), Email: p.Email, Name: p.Name,
+		AMR: methods, ACR: acr(s.Proof), IDP: s.Proof.Issuer,
 	})
+	if err != nil {
+		return "", "", err
+	}
+	t := issuedToken{token: token, amr: strings.Join(methods, ","), expires: now.Add(m.Limits.Token)}
+	m.issued.Set(what, t)
+	return t.token, t.amr, nil
 }
 
 func (m *Manager) claims(s *storage.Session, account, audience string, now time.Time) Claims {
@@ -191,16 +218,8 @@ func (m *Manager) claims(s *storage.Session, account, audience string, now time.
 	}
 }
 
-// signOnce hands the same token out until half of its life is over.
-func (m *Manager) signOnce(what issue, sign func(now time.Time) (string, error)) (string, error) {
-	now := m.Now()
-	if t, ok := m.issued.GetIfPresent(what); ok && t.expires.Sub(now) > m.Limits.Token/2 {
-		return t.token, nil
-	}
-	token, err := sign(now)
-	if err != nil {
-		return "", err
-	}
-	m.issued.Set(what, issuedToken{token, now.Add(m.Limits.Token)})
-	return token, nil
+// again returns a token that was signed before, until half of its life is over.
+func (m *Manager) again(what issue, now time.Time) (issuedToken, bool) {
+	t, ok := m.issued.GetIfPresent(what)
+	return t, ok && t.expires.Sub(now) > m.Limits.Token/2
 }

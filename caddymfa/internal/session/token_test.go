@@ -59,7 +59,7 @@ func TestForgedTokensAreRefused(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	assertion, err := w.Assertion(t.Context(), &s, "acme", "portal.example", mfa.RoleAdmin, "a@acme.example", "A")
+	assertion, _, err := w.Assertion(t.Context(), &s, "portal.example", Person{"acme", mfa.RoleAdmin, "a@acme.example", "A"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -133,7 +133,7 @@ func TestAssertionFollowsEveryChange(t *testing.T) {
 	w := newWorld(t, "")
 	s := w.signIn(t)
 	get := func(account string, role mfa.Role, name string) string {
-		token, err := w.Assertion(t.Context(), &s, account, "portal.example", role, "a@acme.example", name)
+		token, _, err := w.Assertion(t.Context(), &s, "portal.example", Person{account, role, "a@acme.example", name})
 		if err != nil {
 			t.Fatal(err)
 		}
