@@ -56,7 +56,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 	l.ctx, l.log, l.gate = ctx, ctx.Logger(), new(gateOnce)
 	l.audit = l.log.Named("audit")
 	if a.Base == "" {
-		a.Base = "/.mfa"
+		a.Base = defaultBase
 	}
 	if a.Name == "" {
 		a.Name = "Partner portal"
