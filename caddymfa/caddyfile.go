@@ -171,10 +171,13 @@ func (g given) once(d *caddyfile.Dispenser, option string) error {
 // at, and refuse missing, empty and additional ones.
 
 func readText(d *caddyfile.Dispenser, to *string) error {
-	if !d.NextArg() || d.Val() == "" {
+	option := d.Val()
+	if !d.NextArg() {
 		return d.ArgErr()
 	}
-	*to = d.Val()
+	if *to = d.Val(); *to == "" {
+		return d.Errf("%s must not be empty", option)
+	}
 	if d.NextArg() {
 		return d.ArgErr()
 	}
