@@ -26,6 +26,16 @@ type Account struct {
 	Policy    Policy
 	Disabled  bool
 	Providers []string // ids of the identity providers that this account linked
+	// Accept holds the kinds of second factor that count here. Zero: all of them.
+	Accept Kinds
+}
+
+// accepted returns the kinds that count.
+func (a Account) accepted() Kinds {
+	if a.Accept == 0 {
+		return Authenticators | Kinds(Recovery)
+	}
+	return a.Accept
 }
 
 // User is the session's person.
@@ -101,6 +111,7 @@ const (
 	SecondFactor       Reason = "second_factor"         // row 6
 	Enrolled           Reason = "enrolled"              // row 7: the person has an authenticator
 	SecondFactorTooOld Reason = "second_factor_too_old" // row 7: the route wants a fresh one
+	KindNotAccepted    Reason = "kind_not_accepted"     // row 7: none of the person's authenticators counts in this account
 	PolicyRequired     Reason = "policy_required"       // row 8
 	RouteRequires      Reason = "route_requires"        // row 8: the route, not the policy, wants a second factor
 	PolicySuggested    Reason = "policy_suggested"      // row 9
@@ -160,18 +171,25 @@ func Decide(f Facts) Decision {
 		}
 		return Decision{Verdict: Allow, Reason: ProviderPrecedence}
 	}
-	// Row 6: a second factor was verified in this session, recently enough.
-	proven := !f.Proof.Second.IsZero() && f.Proof.SecondBy != 0
+	// Row 6: a second factor that counts here was verified in this session,
+	// recently enough.
+	accepted := f.Account.accepted()
+	proven := !f.Proof.Second.IsZero() && accepted.Has(f.Proof.SecondBy)
 	if proven && (f.Route.MaxAge <= 0 || fresh(f.Now, f.Proof.Second, f.Route.MaxAge)) {
 		return Decision{Verdict: Allow, Reason: SecondFactor}
 	}
 	// Row 7: whoever has an authenticator is asked for it, in any mode.
-	if f.Enrolled&Authenticators != 0 {
+	if f.Enrolled&Authenticators&accepted != 0 {
 		why := Enrolled
 		if proven {
 			why = SecondFactorTooOld
 		}
-		return Decision{Verdict: Challenge, Reason: why, Offer: f.Enrolled}
+		return Decision{Verdict: Challenge, Reason: why, Offer: f.Enrolled & accepted}
+	}
+	// An authenticator that does not count here must not make entering easier
+	// than having it counted would: whatever the mode, one that counts is needed.
+	if f.Enrolled&Authenticators != 0 {
+		return Decision{Verdict: Enroll, Reason: KindNotAccepted}
 	}
 	// Row 8: nothing but enrolment.
 	if f.Account.Policy == Required {

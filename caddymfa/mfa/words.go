@@ -169,6 +169,22 @@ func KindsOf(kinds ...Kind) Kinds {
 // Has reports whether k is in the set.
 func (s Kinds) Has(k Kind) bool { return k != 0 && s&Kinds(k) == Kinds(k) }
 
+// ParseKinds reads a set's names, separated by commas.
+func ParseKinds(s string) (Kinds, error) {
+	var set Kinds
+	for name := range strings.SplitSeq(s, ",") {
+		if name == "" {
+			continue
+		}
+		k, err := ParseKind(name)
+		if err != nil {
+			return 0, err
+		}
+		set |= Kinds(k)
+	}
+	return set, nil
+}
+
 // String lists the set's names, separated by commas.
 func (s Kinds) String() string {
 	var names []string
@@ -186,29 +202,46 @@ func (s Kinds) String() string {
 type Proof struct {
 	User     string    // whose evidence this is: the user's opaque id
 	First    time.Time // when the first factor was verified; zero: not yet
-	FirstBy  string    // how: "password" or "sso"
+	FirstBy  string    // how: ByPassword, BySSO or ByPasskey
 	Provider string    // id of the identity provider signed in through; empty: none
 	Issuer   string    // the provider's issuer, with Subject the identity (OpenID Connect Core, section 2)
 	Subject  string    // the provider's name for this person
 	Second   time.Time // when a second factor was verified; zero: not yet
 	SecondBy Kind      // which kind it was
+	// Synced says that the key which answered may be copied between its owner's
+	// devices (WebAuthn: backup eligible), as passkeys mostly are.
+	Synced bool
 }
 
-// AMR lists the proof's methods as RFC 8176 names: "pwd", "otp", "hwk", and
-// "mfa" once two factors were shown. A recovery code is knowledge kept on
-// paper, for which RFC 8176 has "otp" (one-time password).
+// The ways to show a first factor.
+const (
+	ByPassword = "password"
+	BySSO      = "sso"
+	ByPasskey  = "passkey" // one gesture that is both factors
+)
+
+// AMR lists the proof's methods as RFC 8176 names: "pwd", "otp", "hwk" or "swk"
+// for a key that stays in hardware or may be copied, "user" for a passkey that
+// made sure of its owner, and "mfa" once two factors were shown. A recovery code
+// is knowledge kept on paper, for which RFC 8176 has "otp" (one-time password).
 func (p Proof) AMR() []string {
 	var amr []string
-	if p.FirstBy == "password" {
+	if p.FirstBy == ByPassword {
 		amr = append(amr, "pwd")
 	}
 	if p.Second.IsZero() {
 		return amr
 	}
-	if p.SecondBy == WebAuthn {
+	switch {
+	case p.SecondBy == WebAuthn && p.Synced:
+		amr = append(amr, "swk")
+	case p.SecondBy == WebAuthn:
 		amr = append(amr, "hwk")
-	} else {
+	default:
 		amr = append(amr, "otp")
+	}
+	if p.FirstBy == ByPasskey {
+		amr = append(amr, "user")
 	}
 	return append(amr, "mfa")
 }

@@ -24,6 +24,7 @@ type Account struct {
 	Policy   mfa.Policy
 	PolicyBy string    // user id, or "operator", or "configuration"
 	PolicyAt time.Time // when the present mode was set
+	Accept   mfa.Kinds // the kinds of second factor that count; zero: all
 	Disabled bool
 	Origin   Origin
 	Created  time.Time

@@ -36,6 +36,7 @@ type Tenant struct {
 	Name      string
 	Policy    mfa.Policy
 	Disabled  bool
+	Accept    mfa.Kinds
 	Providers []string
 	Domains   map[string]mfa.Domain
 }
@@ -182,7 +183,7 @@ func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
-	t := &Tenant{ID: a.ID, Name: a.Name, Policy: a.Policy, Disabled: a.Disabled}
+	t := &Tenant{ID: a.ID, Name: a.Name, Policy: a.Policy, Disabled: a.Disabled, Accept: a.Accept}
 	providers, err := s.store.ProvidersOf(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account's identity providers: %w", err)
@@ -264,7 +265,7 @@ func (s *Source) Gather(ctx context.Context, session *storage.Session, account s
 		return g, err
 	}
 	g.Tenant = tenant
-	g.Facts.Account = mfa.Account{ID: tenant.ID, Policy: tenant.Policy, Disabled: tenant.Disabled, Providers: tenant.Providers}
+	g.Facts.Account = mfa.Account{ID: tenant.ID, Policy: tenant.Policy, Disabled: tenant.Disabled, Providers: tenant.Providers, Accept: tenant.Accept}
 	g.Facts.Domain = tenant.Domains[person.Domain]
 	m := belongs[account]
 	g.Facts.Member = mfa.Member{Role: m.Role, State: m.State, SnoozedUntil: m.SnoozedUntil}

@@ -169,7 +169,7 @@ func (s *Service) refused(ctx context.Context, c Client, user string, err error)
 // begin makes the session of somebody who has just shown their password.
 func (s *Service) begin(ctx context.Context, c Client, user storage.User, old *storage.Session) (storage.Session, error) {
 	now := s.Now()
-	proof := mfa.Proof{User: user.ID, First: now, FirstBy: "password"}
+	proof := mfa.Proof{User: user.ID, First: now, FirstBy: mfa.ByPassword}
 	if old != nil && old.User == user.ID {
 		return s.replace(ctx, old, func(next *storage.Session) {
 			proof.Second, proof.SecondBy = next.Proof.Second, next.Proof.SecondBy
