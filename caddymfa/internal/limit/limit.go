@@ -102,6 +102,18 @@ func (l *Limiter) Forget(ctx context.Context, r Rule, what ...string) error {
 	})
 }
 
+// Once lets one caller pass, ever; the others get ErrCapped. It is for things
+// that expire long before counters are swept.
+func (l *Limiter) Once(ctx context.Context, what ...string) error {
+	return l.Store.UpdateAttempt(ctx, l.key(Rule{Name: "once"}, what), func(a *storage.Attempt) error {
+		if a.Rolling > 0 {
+			return ErrCapped
+		}
+		a.Rolling, a.Last = 1, l.Now()
+		return nil
+	})
+}
+
 func (r Rule) try(a *storage.Attempt, now time.Time) error {
 	if r.Forget > 0 && now.Sub(a.Last) > r.Forget {
 		a.Consecutive = 0

@@ -98,7 +98,7 @@ func (s *Service) RemoveFactor(ctx context.Context, c Client, sess *storage.Sess
 	}
 	if last {
 		_, err := s.Store.UpdateSession(ctx, sess.ID, func(n *storage.Session) error {
-			n.Proof.Second, n.Proof.SecondBy = time.Time{}, 0
+			n.Proof.Second, n.Proof.SecondBy, n.Proof.Synced = time.Time{}, 0, false
 			return nil
 		})
 		if err != nil {

@@ -95,18 +95,24 @@ func (s *Service) ConfirmTOTP(ctx context.Context, c Client, sess *storage.Sessi
 	} else if err != nil {
 		return next, false, err
 	}
+	if name = shorten(name, 60); name == "" {
+		name = "Authenticator app"
+	}
+	return s.add(ctx, c, sess, g, storage.Factor{ID: p.Factor, User: sess.User, Kind: mfa.TOTP, Name: name}, state, false)
+}
+
+// add stores a confirmed authenticator. It has just been used, so it proves the
+// second factor of the session, which goes on under a new id; the person's other
+// sessions end.
+func (s *Service) add(ctx context.Context, c Client, sess *storage.Session, g facts.Gathered, row storage.Factor, state []byte, synced bool) (next storage.Session, codes bool, err error) {
+	now := s.Now()
+	row.Created, row.Used = now, now
+	row.State = s.Box.Seal(state, "factors", row.ID, "state")
 	most := MaxFactors
 	if g.Facts.Enrolled&mfa.Authenticators == 0 {
 		// Allowed only because there was none: a second session that knows just
 		// the password must not add one beside it at the same moment.
 		most = 1
-	}
-	if name = shorten(name, 60); name == "" {
-		name = "Authenticator app"
-	}
-	row := storage.Factor{
-		ID: p.Factor, User: sess.User, Kind: mfa.TOTP, Name: name, Created: now, Used: now,
-		State: s.Box.Seal(state, "factors", p.Factor, "state"),
 	}
 	switch err := s.Store.CreateFactor(ctx, row, most); {
 	case errors.Is(err, storage.ErrConflict) && most == 1:
@@ -116,16 +122,16 @@ func (s *Service) ConfirmTOTP(ctx context.Context, c Client, sess *storage.Sessi
 	case err != nil:
 		return next, false, err
 	}
-	if err := s.Limiter.Forget(ctx, limit.SecondFactor, sess.User, mfa.TOTP.String()); err != nil {
+	if err := s.Limiter.Forget(ctx, limit.SecondFactor, sess.User, row.Kind.String()); err != nil {
 		return next, false, err
 	}
 	next, err = s.replace(ctx, sess, func(n *storage.Session) {
-		n.Proof.Second, n.Proof.SecondBy = now, mfa.TOTP
+		n.Proof.Second, n.Proof.SecondBy, n.Proof.Synced = now, row.Kind, synced
 	})
 	if err != nil {
 		return next, false, err
 	}
-	s.Record(ctx, s.event(c, &next, "enroll", "ok", mfa.TOTP.String()))
+	s.Record(ctx, s.event(c, &next, "enroll", "ok", row.Kind.String()))
 	if err := s.endOthers(ctx, c, &next, "enroll"); err != nil {
 		return next, false, err
 	}

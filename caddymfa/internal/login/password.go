@@ -150,7 +150,7 @@ func (s *Service) Password(ctx context.Context, c Client, typed, password string
 	if err := errors.Join(s.Limiter.Succeeded(ctx, rule, who...), s.Limiter.TakeBack(ctx, limit.Network, network)); err != nil {
 		return none, err
 	}
-	sess, err := s.begin(ctx, c, user, old)
+	sess, err := s.begin(ctx, c, mfa.Proof{User: user.ID, First: s.Now(), FirstBy: mfa.ByPassword}, old)
 	if err != nil {
 		return none, err
 	}
@@ -166,28 +166,31 @@ func (s *Service) refused(ctx context.Context, c Client, user string, err error)
 	return err
 }
 
-// begin makes the session of somebody who has just shown their password.
-func (s *Service) begin(ctx context.Context, c Client, user storage.User, old *storage.Session) (storage.Session, error) {
+// begin makes the session of somebody who has just shown a first factor. Their
+// own former session in this browser ends, and leaves its second factor; another
+// person's ends and leaves nothing.
+func (s *Service) begin(ctx context.Context, c Client, proof mfa.Proof, old *storage.Session) (storage.Session, error) {
 	now := s.Now()
-	proof := mfa.Proof{User: user.ID, First: now, FirstBy: mfa.ByPassword}
-	if old != nil && old.User == user.ID {
+	if old != nil && old.User == proof.User {
 		return s.replace(ctx, old, func(next *storage.Session) {
-			proof.Second, proof.SecondBy = next.Proof.Second, next.Proof.SecondBy
+			if proof.Second.IsZero() {
+				proof.Second, proof.SecondBy, proof.Synced = next.Proof.Second, next.Proof.SecondBy, next.Proof.Synced
+			}
 			next.Proof = proof
 		})
 	}
 	sess := storage.Session{
-		ID: session.NewID(), User: user.ID, Proof: proof, Created: now, Seen: now,
+		ID: session.NewID(), User: proof.User, Proof: proof, Created: now, Seen: now,
 		Expires: now.Add(s.Sessions.Limits.Absolute), Browser: shorten(c.Browser, 200), Network: c.Network,
 	}
-	belongs, err := s.Facts.Memberships(ctx, user.ID)
+	belongs, err := s.Facts.Memberships(ctx, proof.User)
 	if err != nil {
 		return sess, err
 	}
 	if only := joined(belongs); len(only) == 1 {
 		sess.Account = only[0]
 	}
-	if old != nil { // somebody else's, in this browser
+	if old != nil {
 		err := s.Store.ReplaceSession(ctx, old.ID, sess, now)
 		if !errors.Is(err, storage.ErrNotFound) { // else it ended a moment ago
 			return sess, err

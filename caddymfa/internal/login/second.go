@@ -45,7 +45,7 @@ func (s *Service) Answer(ctx context.Context, c Client, sess *storage.Session, k
 		return none, err
 	}
 	next, err := s.replace(ctx, sess, func(n *storage.Session) {
-		n.Proof.Second, n.Proof.SecondBy = s.Now(), kind
+		n.Proof.Second, n.Proof.SecondBy, n.Proof.Synced = s.Now(), kind, false
 	})
 	if err != nil {
 		return none, err

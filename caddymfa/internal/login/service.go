@@ -63,6 +63,7 @@ type Service struct {
 	Box       *seal.Box
 	Passwords *Passwords
 	Factors   map[mfa.Kind]factor.Factor
+	Keys      factor.Keys // security keys and passkeys; nil: not configured
 	Now       func() time.Time
 	// Record writes the audit. It never fails the step it tells of.
 	Record func(context.Context, storage.Event)

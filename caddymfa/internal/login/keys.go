@@ -1,0 +1,279 @@
+package login
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/factor"
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+)
+
+// Ceremonies are tickets: each is answered once, by the browser that it was
+// made for, at the step that it was made for.
+const (
+	ticketAddKey = "add_key"
+	ticketAskKey = "ask_key"
+	ceremonyTime = 5 * time.Minute
+)
+
+// ErrNoKeys means that security keys and passkeys are not configured.
+var ErrNoKeys = errors.New("security keys are not configured")
+
+// keysOf returns the person's keys that may answer, with their opened states.
+func (s *Service) keysOf(ctx context.Context, user string) (rows []storage.Factor, states [][]byte, err error) {
+	all, err := s.Store.FactorsOf(ctx, user)
+	if err != nil {
+		return nil, nil, err
+	}
+	for _, row := range all {
+		if row.Kind != mfa.WebAuthn || row.Disabled {
+			continue
+		}
+		state, err := s.Box.Open(row.State, "factors", row.ID, "state")
+		if err != nil {
+			return nil, nil, fmt.Errorf("opening authenticator %s: %w", row.ID, err)
+		}
+		rows, states = append(rows, row), append(states, state)
+	}
+	return rows, states, nil
+}
+
+// BeginKey starts adding a security key or passkey, and returns the options for
+// the browser. It answers *Undecided when something must be proven first.
+func (s *Service) BeginKey(ctx context.Context, sess *storage.Session) (options []byte, err error) {
+	if s.Keys == nil {
+		return nil, ErrNoKeys
+	}
+	g, err := s.mayChange(ctx, sess)
+	if err != nil {
+		return nil, err
+	}
+	_, existing, err := s.keysOf(ctx, sess.User)
+	if err != nil {
+		return nil, err
+	}
+	ceremony, options, err := s.Keys.BeginRegistration(s.subject(g), existing, true)
+	if err != nil {
+		return nil, err
+	}
+	return options, s.putCeremony(ctx, ticketAddKey, sess.ID, sess.User, ceremony)
+}
+
+// ConfirmKey adds the key, as ConfirmTOTP adds an app.
+func (s *Service) ConfirmKey(ctx context.Context, c Client, sess *storage.Session, response []byte, name string) (next storage.Session, codes bool, err error) {
+	if s.Keys == nil {
+		return next, false, ErrNoKeys
+	}
+	g, err := s.mayChange(ctx, sess)
+	if err != nil {
+		return next, false, err
+	}
+	ceremony, err := s.takeCeremony(ctx, ticketAddKey, sess.ID)
+	if err != nil {
+		return next, false, err
+	}
+	state, about, err := s.Keys.FinishRegistration(ceremony, response, s.Now())
+	if errors.Is(err, factor.ErrIncorrect) {
+		e := s.event(c, sess, "enroll", "refused", "wrong_webauthn")
+		e.Detail = shorten(err.Error(), 200)
+		s.Record(ctx, e)
+		return next, false, ErrWrong
+	}
+	if err != nil {
+		return next, false, err
+	}
+	if name = shorten(name, 60); name == "" {
+		name = about.Name
+	}
+	row := storage.Factor{ID: session.NewID(), User: sess.User, Kind: mfa.WebAuthn, Name: name}
+	return s.add(ctx, c, sess, g, row, state, about.Synced)
+}
+
+// AskKey asks one of the person's keys to answer as second factor.
+func (s *Service) AskKey(ctx context.Context, sess *storage.Session) (options []byte, err error) {
+	if s.Keys == nil {
+		return nil, ErrNoKeys
+	}
+	g, err := s.Gather(ctx, sess, "")
+	if err != nil {
+		return nil, err
+	}
+	if g.Person == nil {
+		return nil, ErrSignedOut
+	}
+	_, states, err := s.keysOf(ctx, sess.User)
+	if err != nil {
+		return nil, err
+	}
+	if len(states) == 0 {
+		return nil, ErrLocked
+	}
+	ceremony, options, err := s.Keys.BeginAssertion(s.subject(g), states, false)
+	if err != nil {
+		return nil, err
+	}
+	return options, s.putCeremony(ctx, ticketAskKey, sess.ID, sess.User, ceremony)
+}
+
+// AnswerKey takes a key's answer as second factor, as Answer takes a code.
+func (s *Service) AnswerKey(ctx context.Context, c Client, sess *storage.Session, response []byte) (storage.Session, error) {
+	var none storage.Session
+	if s.Keys == nil {
+		return none, ErrNoKeys
+	}
+	ceremony, err := s.takeCeremony(ctx, ticketAskKey, sess.ID)
+	if err != nil {
+		return none, err
+	}
+	if err := s.Limiter.Try(ctx, limit.SecondFactor, sess.User, mfa.WebAuthn.String()); err != nil {
+		if errors.Is(err, limit.ErrCapped) {
+			return none, s.lock(ctx, c, sess, mfa.WebAuthn)
+		}
+		return none, err
+	}
+	about, err := s.spendKey(ctx, sess.User, func(states [][]byte) (int, []byte, factor.Credential, error) {
+		return s.Keys.FinishAssertion(ceremony, response, states, s.Now())
+	})
+	if errors.Is(err, factor.ErrIncorrect) {
+		e := s.event(c, sess, "challenge", "refused", "wrong_webauthn")
+		e.Detail = shorten(err.Error(), 200)
+		s.Record(ctx, e)
+		return none, ErrWrong
+	}
+	if err != nil {
+		return none, errors.Join(err, s.Limiter.TakeBack(ctx, limit.SecondFactor, sess.User, mfa.WebAuthn.String()))
+	}
+	if err := s.Limiter.Succeeded(ctx, limit.SecondFactor, sess.User, mfa.WebAuthn.String()); err != nil {
+		return none, err
+	}
+	next, err := s.replace(ctx, sess, func(n *storage.Session) {
+		n.Proof.Second, n.Proof.SecondBy, n.Proof.Synced = s.Now(), mfa.WebAuthn, about.Synced
+	})
+	if err != nil {
+		return none, err
+	}
+	s.Record(ctx, s.event(c, &next, "challenge", "ok", mfa.WebAuthn.String()))
+	return next, nil
+}
+
+// spendKey lets finish find out which key answered, and stores that key's new
+// state (its signature counter) if nobody else did meanwhile: an answer seen
+// twice is accepted once.
+func (s *Service) spendKey(ctx context.Context, user string, finish func(states [][]byte) (int, []byte, factor.Credential, error)) (factor.Credential, error) {
+	rows, states, err := s.keysOf(ctx, user)
+	if err != nil {
+		return factor.Credential{}, err
+	}
+	index, state, about, err := finish(states)
+	if err != nil {
+		return factor.Credential{}, err
+	}
+	read := rows[index]
+	_, err = s.Store.UpdateFactor(ctx, read.ID, func(f *storage.Factor) error {
+		if f.Version != read.Version || f.Disabled {
+			return factor.ErrIncorrect
+		}
+		f.State, f.Used = s.Box.Seal(state, "factors", f.ID, "state"), s.Now()
+		return nil
+	})
+	if errors.Is(err, storage.ErrNotFound) { // removed a moment ago
+		err = factor.ErrIncorrect
+	}
+	return about, err
+}
+
+// AskPasskey begins a sign-in by passkey alone. The ceremony stays with the
+// browser, sealed: nothing is stored for people who only look at the page.
+func (s *Service) AskPasskey() (ceremony, options []byte, err error) {
+	if s.Keys == nil {
+		return nil, nil, ErrNoKeys
+	}
+	return s.Keys.BeginDiscoverable()
+}
+
+// Passkey is the whole sign-in: the key is one factor, and what it asked of its
+// owner the other (NIST SP 800-63B-4, section 3.1.7). A ceremony is answered
+// once: many passkeys count no signatures, so a second answer could not be told
+// from the first.
+func (s *Service) Passkey(ctx context.Context, c Client, ceremony, response []byte, old *storage.Session) (storage.Session, error) {
+	var none storage.Session
+	if s.Keys == nil {
+		return none, ErrNoKeys
+	}
+	if len(ceremony) == 0 {
+		return none, ErrStartAgain
+	}
+	if err := s.Limiter.Once(ctx, "passkey", string(ceremony)); errors.Is(err, limit.ErrCapped) {
+		return none, ErrStartAgain
+	} else if err != nil {
+		return none, err
+	}
+	network := limit.NetworkOf(c.Network)
+	if err := s.Limiter.Try(ctx, limit.Network, network); err != nil {
+		return none, err
+	}
+	// The answer names its person; their keys are read inside.
+	var user string
+	_, index, state, about, err := s.Keys.FinishDiscoverable(ceremony, response, s.Now(), func(named string) ([][]byte, error) {
+		user = named
+		_, states, err := s.keysOf(ctx, named)
+		return states, err
+	})
+	var row storage.User
+	if err == nil {
+		row, err = s.Store.User(ctx, user)
+	}
+	if err == nil {
+		about, err = s.spendKey(ctx, user, func([][]byte) (int, []byte, factor.Credential, error) { return index, state, about, nil })
+	}
+	if err == nil && row.Disabled {
+		err = factor.ErrIncorrect
+	}
+	if errors.Is(err, factor.ErrIncorrect) || errors.Is(err, storage.ErrNotFound) {
+		s.Record(ctx, storage.Event{At: s.Now(), Action: "sign_in", Outcome: "refused", Reason: "wrong_passkey",
+			User: row.ID, Network: c.Network, Detail: shorten(err.Error(), 200)})
+		return none, ErrWrong
+	}
+	if err := errors.Join(err, s.Limiter.TakeBack(ctx, limit.Network, network)); err != nil {
+		return none, err
+	}
+	now := s.Now()
+	sess, err := s.begin(ctx, c, mfa.Proof{User: user, First: now, FirstBy: mfa.ByPasskey, Second: now, SecondBy: mfa.WebAuthn, Synced: about.Synced}, old)
+	if err != nil {
+		return none, err
+	}
+	s.Record(ctx, s.event(c, &sess, "sign_in", "ok", mfa.ByPasskey))
+	return sess, nil
+}
+
+func (s *Service) putCeremony(ctx context.Context, purpose, holder, user string, ceremony []byte) error {
+	raw, err := json.Marshal(ceremony)
+	if err != nil {
+		return fmt.Errorf("encoding a ceremony: %w", err)
+	}
+	id := s.ticketID(purpose, holder)
+	return s.Store.PutTicket(ctx, storage.Ticket{
+		ID: id, Purpose: purpose, User: user, Data: s.Box.Seal(raw, "tickets", id, "data"), Expires: s.Now().Add(ceremonyTime),
+	})
+}
+
+func (s *Service) takeCeremony(ctx context.Context, purpose, holder string) (ceremony []byte, err error) {
+	t, err := s.Store.TakeTicket(ctx, purpose, s.ticketID(purpose, holder), s.Now())
+	if errors.Is(err, storage.ErrSpent) {
+		return nil, ErrStartAgain
+	}
+	if err != nil {
+		return nil, err
+	}
+	raw, err := s.Box.Open(t.Data, "tickets", t.ID, "data")
+	if err != nil {
+		return nil, fmt.Errorf("opening a ceremony: %w", err)
+	}
+	return ceremony, json.Unmarshal(raw, &ceremony)
+}
