@@ -5,7 +5,10 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
@@ -20,7 +23,34 @@ const byOperator = "operator"
 // ErrInvalid means that what was asked for makes no sense; its text says why.
 var ErrInvalid = errors.New("invalid")
 
+// errReadOnly says where to make a change that cannot be made here.
+var errReadOnly = fmt.Errorf("%w: change it there", login.ErrReadOnly)
+
 var accountID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
+
+// aboutAccount, aboutUser and aboutMember say what an error is about, in the
+// words that an operator typed.
+func aboutAccount(id string, err error) error { return fmt.Errorf("account %q: %w", id, err) }
+
+func aboutUser(email string, err error) error { return fmt.Errorf("user %q: %w", email, err) }
+
+func aboutMember(email, account string, err error) error {
+	return fmt.Errorf("membership of %q in account %q: %w", email, account, err)
+}
+
+// maxName is how long the name of an account or a person may be, in characters.
+const maxName = 200
+
+// checkName keeps out what no page, table or header could show.
+func checkName(name string) error {
+	if !utf8.ValidString(name) || utf8.RuneCountInString(name) > maxName {
+		return fmt.Errorf("%w: a name has at most %d characters", ErrInvalid, maxName)
+	}
+	if strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+		return fmt.Errorf("%w: name %q holds characters that cannot be shown", ErrInvalid, name)
+	}
+	return nil
+}
 
 // record writes an audit row of the operator's.
 func (o *Operator) record(ctx context.Context, e storage.Event) {
@@ -39,11 +69,14 @@ func (o *Operator) AddAccount(ctx context.Context, id, name string, policy mfa.P
 	if name == "" {
 		name = id
 	}
+	if err := checkName(name); err != nil {
+		return err
+	}
 	err := o.Store.CreateAccount(ctx, storage.Account{
 		ID: id, Name: name, Policy: policy, PolicyBy: byOperator, PolicyAt: o.Now(), Created: o.Now(),
 	})
 	if err != nil {
-		return err
+		return aboutAccount(id, err)
 	}
 	o.record(ctx, storage.Event{Action: "add_account", Reason: policy.String(), Account: id})
 	return nil
@@ -56,14 +89,14 @@ func (o *Operator) SetPolicy(ctx context.Context, id string, policy mfa.Policy) 
 	}
 	_, err = o.Store.UpdateAccount(ctx, id, func(a *storage.Account) error {
 		if a.Origin == storage.FromConfig {
-			return fmt.Errorf("account %q: %w: change it there", id, login.ErrReadOnly)
+			return errReadOnly
 		}
 		former = a.Policy
 		a.Policy, a.PolicyBy, a.PolicyAt = policy, byOperator, o.Now()
 		return nil
 	})
 	if err != nil {
-		return 0, err
+		return 0, aboutAccount(id, err)
 	}
 	o.record(ctx, storage.Event{Action: "set_policy", Reason: policy.String(), Account: id, Detail: "was " + former.String()})
 	return former, nil
@@ -76,9 +109,12 @@ func (o *Operator) AddUser(ctx context.Context, typed, name string) (storage.Use
 	if err != nil {
 		return storage.User{}, fmt.Errorf("%w: %q: %w", ErrInvalid, typed, err)
 	}
+	if err := checkName(name); err != nil {
+		return storage.User{}, err
+	}
 	u := storage.User{ID: session.NewID(), Email: email, Name: name, Created: o.Now(), Version: 1}
 	if err := o.Store.CreateUser(ctx, u); err != nil {
-		return storage.User{}, err
+		return storage.User{}, aboutUser(email, err)
 	}
 	o.record(ctx, storage.Event{Action: "add_user", User: u.ID})
 	return u, nil
@@ -90,15 +126,18 @@ func (o *Operator) AddMember(ctx context.Context, account, email string, role mf
 	if err != nil {
 		return err
 	}
+	if role != mfa.RoleMember && role != mfa.RoleAdmin {
+		return fmt.Errorf("%w: a role is needed: member or admin", ErrInvalid)
+	}
 	m, err := o.Store.Membership(ctx, account, u.ID)
 	if err == nil && m.Origin == storage.FromConfig {
-		return fmt.Errorf("membership of %q in %q: %w: change it there", u.Email, account, login.ErrReadOnly)
+		return aboutMember(u.Email, account, errReadOnly)
 	}
 	if err != nil && !errors.Is(err, storage.ErrNotFound) {
 		return err
 	}
 	if err := o.Store.PutMembership(ctx, storage.Membership{Account: account, User: u.ID, Role: role, State: mfa.Joined, Created: o.Now()}); err != nil {
-		return err
+		return aboutAccount(account, err) // the person was there a moment ago
 	}
 	o.record(ctx, storage.Event{Action: "add_member", Reason: role.String(), User: u.ID, Account: account})
 	return nil
@@ -112,13 +151,13 @@ func (o *Operator) RemoveMember(ctx context.Context, account, email string) erro
 	}
 	m, err := o.Store.Membership(ctx, account, u.ID)
 	if err != nil {
-		return err
+		return aboutMember(u.Email, account, err)
 	}
 	if m.Origin == storage.FromConfig {
-		return fmt.Errorf("membership of %q in %q: %w: change it there", u.Email, account, login.ErrReadOnly)
+		return aboutMember(u.Email, account, errReadOnly)
 	}
 	if err := o.Store.RemoveMembership(ctx, account, u.ID); err != nil {
-		return err
+		return aboutMember(u.Email, account, err)
 	}
 	o.record(ctx, storage.Event{Action: "remove_member", User: u.ID, Account: account})
 	return nil
@@ -130,7 +169,20 @@ func (o *Operator) User(ctx context.Context, typed string) (storage.User, error)
 	if err != nil {
 		return storage.User{}, fmt.Errorf("%w: %q: %w", ErrInvalid, typed, err)
 	}
-	return o.Store.UserByEmail(ctx, email)
+	u, err := o.Store.UserByEmail(ctx, email)
+	if err != nil {
+		return storage.User{}, aboutUser(email, err)
+	}
+	return u, nil
+}
+
+// Account finds an account by id.
+func (o *Operator) Account(ctx context.Context, id string) (storage.Account, error) {
+	a, err := o.Store.Account(ctx, id)
+	if err != nil {
+		return storage.Account{}, aboutAccount(id, err)
+	}
+	return a, nil
 }
 
 // SetPassword gives a person a password hash that the caller has checked, and
@@ -142,13 +194,13 @@ func (o *Operator) SetPassword(ctx context.Context, email, hash string) error {
 	}
 	_, err = o.Store.UpdateUser(ctx, u.ID, func(row *storage.User) error {
 		if row.Origin == storage.FromConfig {
-			return fmt.Errorf("user %q: %w: change it there", row.Email, login.ErrReadOnly)
+			return errReadOnly
 		}
 		row.PasswordHash, row.PasswordChanged = hash, o.Now()
 		return nil
 	})
 	if err != nil {
-		return err
+		return aboutUser(u.Email, err)
 	}
 	if _, err := o.Store.RevokeSessionsOf(ctx, u.ID, "", o.Now()); err != nil {
 		return err
@@ -166,13 +218,13 @@ func (o *Operator) SetDisabled(ctx context.Context, email string, disabled bool)
 	}
 	_, err = o.Store.UpdateUser(ctx, u.ID, func(row *storage.User) error {
 		if row.Origin == storage.FromConfig {
-			return fmt.Errorf("user %q: %w: change it there", row.Email, login.ErrReadOnly)
+			return errReadOnly
 		}
 		row.Disabled = disabled
 		return nil
 	})
 	if err != nil {
-		return err
+		return aboutUser(u.Email, err)
 	}
 	action := "enable_user"
 	if disabled {
@@ -214,15 +266,32 @@ func (o *Operator) ResetAuthenticators(ctx context.Context, email string) (int, 
 	return n, nil
 }
 
+// EndSessions signs a person out everywhere and says how many sessions ended.
+func (o *Operator) EndSessions(ctx context.Context, email string) (int, error) {
+	u, err := o.User(ctx, email)
+	if err != nil {
+		return 0, err
+	}
+	n, err := o.Store.RevokeSessionsOf(ctx, u.ID, "", o.Now())
+	if err != nil {
+		return 0, err
+	}
+	o.record(ctx, storage.Event{Action: "revoke_sessions", User: u.ID, Detail: fmt.Sprintf("%d sessions", n)})
+	return n, nil
+}
+
 // CreateSetUp makes a one-time code with which a person chooses their password.
 func (o *Operator) CreateSetUp(ctx context.Context, email string) (code string, expires time.Time, err error) {
 	u, err := o.User(ctx, email)
 	if err != nil {
 		return "", time.Time{}, err
 	}
+	if u.Origin == storage.FromConfig {
+		return "", time.Time{}, aboutUser(u.Email, errReadOnly)
+	}
 	code, expires, err = o.Login.CreateSetUp(ctx, u.ID)
 	if err != nil {
-		return "", time.Time{}, err
+		return "", time.Time{}, aboutUser(u.Email, err)
 	}
 	o.record(ctx, storage.Event{Action: "create_set_up", User: u.ID})
 	return code, expires, nil
@@ -241,7 +310,7 @@ func (o *Operator) Explain(ctx context.Context, email, account string, second mf
 	if err != nil {
 		return Explanation{}, err
 	}
-	if _, err := o.Store.Account(ctx, account); err != nil {
+	if _, err := o.Account(ctx, account); err != nil {
 		return Explanation{}, err
 	}
 	now := o.Now()

@@ -1,0 +1,156 @@
+package caddymfa
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/adminapi"
+)
+
+func explainCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "explain --user <email> --account <id>",
+		Short: "Says what happens to a person who enters an account, and why",
+		Long: `
+Says what the gate does with a person who has shown their password, and the
+given second factor if any, and now enters an account. It changes nothing.
+`,
+		Example: `  $ caddy mfa explain --user ana@citadel.example --account citadel
+  $ caddy mfa explain --user ana@citadel.example --account citadel --second totp`,
+		Args: exactly(0),
+	}
+	user := cmd.Flags().String("user", "", "The person's e-mail address")
+	account := cmd.Flags().String("account", "", "The account that they enter")
+	second := cmd.Flags().String("second", "", "The second factor that they have shown: totp, webauthn or recovery (default: none)")
+	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		api, err := reach(cmd)
+		if err != nil {
+			return err
+		}
+		query := url.Values{"user": {*user}, "account": {*account}}
+		if *second != "" {
+			query.Set("second", *second)
+		}
+		var x adminapi.Explanation
+		if err := api.do(http.MethodGet, "explain?"+query.Encode(), nil, &x); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd, x)
+		}
+		return pairs(cmd.OutOrStdout(), explained(x))
+	}
+	return cmd
+}
+
+// explained lists an explanation for people: the answer first, then the facts.
+// Facts that are as always are left out where they would only distract.
+func explained(x adminapi.Explanation) [][2]string {
+	f := x.Facts
+	list := [][2]string{
+		{"verdict", x.Verdict},
+		{"reason", x.Because + " (" + x.Reason + ")"},
+	}
+	if len(x.Offer) > 0 {
+		list = append(list, [2]string{"may answer with", strings.Join(x.Offer, ", ")})
+	}
+	if x.IdentityProvider != "" {
+		list = append(list, [2]string{"identity provider", x.IdentityProvider})
+	}
+	list = append(list, [][2]string{
+		{"", ""},
+		{"user", x.User + off(f.UserDisabled)},
+		{"account", x.Account + off(f.AccountDisabled)},
+		{"policy", f.Policy},
+		{"membership", f.Membership},
+		{"role", f.Role},
+		{"enrolled", orNone(f.Enrolled)},
+		{"first factor", f.FirstFactor},
+		{"second factor", f.SecondFactor},
+	}...)
+	if f.SnoozedUntil != nil {
+		list = append(list, [2]string{`"Not now" until`, f.SnoozedUntil.Format(time.RFC3339)})
+	}
+	if f.DomainVerified {
+		list = append(list, [2]string{"e-mail domain", "verified by the account, enforced: " + strconv.FormatBool(f.DomainEnforced)})
+	}
+	return append(list, [2]string{"identity providers", orNone(f.IdentityProviders)}, [2]string{"at", f.At.Format(time.RFC3339)})
+}
+
+func off(disabled bool) string {
+	if disabled {
+		return " (disabled)"
+	}
+	return ""
+}
+
+func orNone(list []string) string {
+	if len(list) == 0 {
+		return "none"
+	}
+	return strings.Join(list, ", ")
+}
+
+func auditCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "audit",
+		Short: "Lists what happened, the newest first",
+		Example: `  $ caddy mfa audit --user ana@citadel.example
+  $ caddy mfa audit --account citadel --limit 200 --json`,
+		Args: exactly(0),
+	}
+	user := cmd.Flags().String("user", "", "Only what is about this person")
+	account := cmd.Flags().String("account", "", "Only what happened in this account")
+	limit := cmd.Flags().Int("limit", 50, "How many events at most")
+	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		api, err := reach(cmd)
+		if err != nil {
+			return err
+		}
+		query := url.Values{"limit": {strconv.Itoa(*limit)}}
+		if *user != "" {
+			query.Set("user", *user)
+		}
+		if *account != "" {
+			query.Set("account", *account)
+		}
+		var list adminapi.EventList
+		if err := api.do(http.MethodGet, "audit?"+query.Encode(), nil, &list); err != nil {
+			return err
+		}
+		if *asJSON {
+			return printJSON(cmd, list.Events)
+		}
+		rows := [][]string{{"AT", "ACTION", "OUTCOME", "REASON", "USER", "ACCOUNT", "BY", "NETWORK", "DETAIL"}}
+		for _, e := range list.Events {
+			rows = append(rows, []string{
+				e.At.Format(time.RFC3339), e.Action, e.Outcome, e.Reason, either(e.UserEmail, e.User), e.Account,
+				either(e.ActorEmail, e.Actor), e.Network, e.Detail,
+			})
+		}
+		if err := table(cmd.OutOrStdout(), rows); err != nil {
+			return err
+		}
+		if len(list.Events) == *limit {
+			fmt.Fprintf(cmd.ErrOrStderr(), "There may be more: these are the newest %d. See --limit.\n", *limit)
+		}
+		return nil
+	}
+	return cmd
+}
+
+// either returns an address where it is known, else the id.
+func either(email, id string) string {
+	if email != "" {
+		return email
+	}
+	return id
+}
