@@ -1,0 +1,183 @@
+package caddymfa
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/caddymfa/gateway"
+
+// shorten abbreviates this project's packages in what follows: "~/mfa" is its
+// package mfa.
+func shorten(path string) string {
+	if rest, ok := strings.CutPrefix(path, module+"/caddymfa"); ok {
+		return "~" + rest
+	}
+	return path
+}
+
+// layers says which packages of this project each one may import. A package that
+// is not named here fails the test: whoever adds one decides where it belongs.
+// The arrows point from the words and the rule (mfa) to Caddy, and no guest
+// knows of another, nor of what is internal.
+var layers = map[string][]string{
+	"~/mfa":     {},
+	"~/storage": {"~/mfa"},
+	"~/factor":  {"~/mfa"},
+	// The contract of identity providers has no guest yet.
+	"~/identity": {"~/mfa"},
+
+	"~/storage/sqlstore":    {"~/mfa", "~/storage"},
+	"~/storage/storagetest": {"~/mfa", "~/storage"},
+	"~/storage/sqlite":      {"~/mfa", "~/storage", "~/storage/sqlstore"},
+	"~/factor/totp":         {"~/mfa", "~/factor"},
+
+	"~/internal/seal":    {"~/mfa", "~/storage"},
+	"~/internal/limit":   {"~/mfa", "~/storage"},
+	"~/internal/facts":   {"~/mfa", "~/storage"},
+	"~/internal/session": {"~/mfa", "~/storage", "~/internal/seal"},
+	"~/internal/login": {"~/mfa", "~/storage", "~/factor", "~/identity",
+		"~/internal/facts", "~/internal/limit", "~/internal/seal", "~/internal/session"},
+	"~/internal/operate": {"~/mfa", "~/storage", "~/factor",
+		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
+	"~/internal/adminapi": {"~/mfa", "~/storage", "~/internal/login", "~/internal/operate"},
+	"~/internal/web": {"~/mfa", "~/storage", "~/factor",
+		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
+
+	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp",
+		"~/internal/adminapi", "~/internal/facts", "~/internal/limit", "~/internal/login",
+		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/web"},
+	module + "/cmd/caddy": {"~"},
+}
+
+// others says which modules' packages may be imported, by prefix, and by whom.
+// One dependency has one importer, as far as it can: what replaces it, or finds
+// a flaw in it, looks in one place.
+var others = map[string][]string{
+	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", module + "/cmd/caddy"},
+	"go.uber.org/zap":                      {"~"},
+	"github.com/prometheus/client_golang":  {"~"},
+	"github.com/spf13/cobra":               {"~"},
+	"golang.org/x/crypto/argon2":           {"~"},
+	"golang.org/x/crypto/bcrypt":           {"~"},
+	"golang.org/x/crypto/chacha20poly1305": {"~/internal/seal"},
+	"golang.org/x/text":                    {"~/storage"},
+	"golang.org/x/term":                    {"~"},
+	"golang.org/x/sync":                    {"~/internal/session"},
+	"github.com/golang-jwt/jwt/v5":         {"~/internal/session"},
+	"github.com/maypok86/otter/v2":         {"~", "~/internal/facts", "~/internal/session"},
+	"github.com/pquerna/otp":               {"~/factor/totp"},
+	"github.com/boombuler/barcode":         {"~/factor/totp"},
+	"modernc.org/sqlite":                   {"~/storage/sqlite"},
+}
+
+// listed is what `go list -json` says about a package.
+type listed struct {
+	ImportPath string
+	Standard   bool
+	GoFiles    []string
+	Imports    []string
+}
+
+// TestImportDirection holds the packages to layers and others. Tests may import
+// what they like.
+func TestImportDirection(t *testing.T) {
+	packages := list(t)
+	var ours []string
+	for path, p := range packages {
+		if !strings.HasPrefix(path, module+"/") || len(p.GoFiles) == 0 {
+			continue // another module's, or nothing but tests
+		}
+		name := shorten(path)
+		ours = append(ours, name)
+		allowed, known := layers[name]
+		if !known {
+			t.Errorf("%s is in no layer: say in this test what it may import", name)
+			continue
+		}
+		for _, imported := range p.Imports {
+			switch dependency, found := packages[imported]; {
+			case found && dependency.Standard, imported == "C":
+			case strings.HasPrefix(imported, module+"/"):
+				if !slices.Contains(allowed, shorten(imported)) {
+					t.Errorf("%s must not import %s", name, shorten(imported))
+				}
+			case !slices.Contains(importers(imported), name):
+				t.Errorf("%s must not import %s; that may: %q", name, imported, importers(imported))
+			}
+		}
+	}
+	for name := range layers {
+		if !slices.Contains(ours, name) {
+			t.Errorf("%s is in the layers, but there is no such package", name)
+		}
+	}
+}
+
+// TestNoCaddyBehindTheContracts looks at what is linked, not only at what is
+// imported directly: the rule, the contracts and everything internal can be
+// tested and understood without Caddy.
+func TestNoCaddyBehindTheContracts(t *testing.T) {
+	packages := list(t)
+	var reaches func(path string, seen map[string]bool) bool
+	reaches = func(path string, seen map[string]bool) bool {
+		if seen[path] {
+			return false
+		}
+		seen[path] = true
+		if strings.HasPrefix(path, "github.com/caddyserver/") {
+			return true
+		}
+		return slices.ContainsFunc(packages[path].Imports, func(next string) bool { return reaches(next, seen) })
+	}
+	for name := range layers {
+		if slices.Contains(importers("github.com/caddyserver/caddy/v2"), name) {
+			continue
+		}
+		if path := strings.Replace(name, "~", module+"/caddymfa", 1); reaches(path, make(map[string]bool)) {
+			t.Errorf("%s must not depend on Caddy", name)
+		}
+	}
+}
+
+// importers returns who may import a package of another module: what the longest
+// prefix of its path says, and nobody if there is none.
+func importers(path string) []string {
+	var longest string
+	for prefix := range others {
+		if (path == prefix || strings.HasPrefix(path, prefix+"/")) && len(prefix) > len(longest) {
+			longest = prefix
+		}
+	}
+	return others[longest]
+}
+
+// list returns all packages of this project and everything they depend on.
+func list(t *testing.T) map[string]listed {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Standard,GoFiles,Imports", "./...")
+	cmd.Dir = ".."
+	var stderr bytes.Buffer
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("listing packages: %v\n%s", err, stderr.Bytes())
+	}
+	packages := make(map[string]listed)
+	decoder := json.NewDecoder(bytes.NewReader(out))
+	for {
+		var p listed
+		if err := decoder.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		packages[p.ImportPath] = p
+	}
+}
