@@ -20,14 +20,15 @@
 //	audit.go          what happened, as a row and as a log line
 //	metrics.go        everything that is counted
 //	demonstrate.go    accounts and people to try it with
-//	admin.go          admin.api.mfa; the command line speaks to it
+//	admin.go          admin.api.mfa
+//	command*.go       `caddy mfa`, which speaks to it
 //	standard.go       the guests that come along
 //
 //	mfa/              the words, and the one rule (Decide); standard library only
 //	storage/          the contract of every store; storagetest is its other half
 //	  sqlstore/       the SQL that engines share, and its migrations
 //	  sqlite/         one file: the guest mfa.storage.sqlite
-//	factor/           the contract of second factors
+//	factor/           the contracts of second factors: codes, and keys
 //	  totp/           authenticator apps
 //	identity/         the contract of identity providers; there is no guest yet
 //	internal/
@@ -39,6 +40,7 @@
 //	  web/            pages, forms, texts, and answers to what may not pass
 //	  operate/        what operators declare and do
 //	  adminapi/       the same over HTTP, for the admin endpoint
+//	integration/      tests over the built program
 //
 // Imports go one way: mfa knows nobody; contracts know mfa; guests know their
 // contract and Caddy; internal knows contracts, not Caddy; this package knows
