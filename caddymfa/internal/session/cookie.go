@@ -14,12 +14,13 @@ type Cookies struct {
 	Session string // the session token
 	Flow    string // a sign-in under way
 	Known   string // says that this browser has signed in before
+	Offer   string // says that a passkey was offered here, and not wanted
 	secure  bool
 }
 
 var (
-	secureCookies = Cookies{Session: "__Host-mfa", Flow: "__Host-mfa-flow", Known: "__Host-mfa-known", secure: true}
-	plainCookies  = Cookies{Session: "mfa", Flow: "mfa-flow", Known: "mfa-known"}
+	secureCookies = Cookies{Session: "__Host-mfa", Flow: "__Host-mfa-flow", Known: "__Host-mfa-known", Offer: "__Host-mfa-offer", secure: true}
+	plainCookies  = Cookies{Session: "mfa", Flow: "mfa-flow", Known: "mfa-known", Offer: "mfa-offer"}
 )
 
 // CookiesFor returns the cookies' names for a request's scheme.
@@ -34,7 +35,7 @@ func CookiesFor(r *http.Request) *Cookies {
 func Ours(name string) bool {
 	name = strings.TrimPrefix(name, "__Host-")
 	rest, ok := strings.CutPrefix(name, "mfa")
-	return ok && (rest == "" || rest == "-flow" || rest == "-known")
+	return ok && (rest == "" || rest == "-flow" || rest == "-known" || rest == "-offer")
 }
 
 // Read returns the value of the one cookie of this name. A cookie that comes

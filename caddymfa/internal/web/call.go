@@ -34,6 +34,7 @@ type flow struct {
 	Nonce   string `json:"n"` // binds forms to this browser
 	Email   string `json:"e"` // as typed
 	Return  string `json:"r"`
+	Passkey []byte `json:"p,omitempty"` // the ceremony of a sign-in by passkey
 	Expires int64  `json:"x"`
 }
 

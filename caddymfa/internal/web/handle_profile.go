@@ -96,6 +96,7 @@ func (c *call) securityPage(status int, problem Text) error {
 	v := ProfileSecurity{
 		Chrome: c.chrome(), CodesLeft: codes, CodesTotal: login.RecoveryCodes, MinLength: login.MinPassword, Problem: problem,
 		Password: user.PasswordHash != "" && user.Origin != storage.FromConfig,
+		Keys:     c.s.Login.Keys != nil,
 		Full:     len(factors) >= login.MaxFactors,
 	}
 	for _, f := range factors {

@@ -23,10 +23,7 @@ func (c *call) showChallenge() error {
 	if !ok {
 		return c.proceed()
 	}
-	if v.Locked, err = c.locked(); err != nil {
-		return err
-	}
-	return c.show(http.StatusOK, v)
+	return c.challengePage(http.StatusOK, v)
 }
 
 // challengeView is the challenge that the facts call for, if any.
@@ -41,7 +38,32 @@ func (c *call) challengeView(g facts.Gathered) (Challenge, bool) {
 		return v, false
 	}
 	v.Chrome, v.Reason, v.Offer = c.chrome(), d.Reason, d.Offer
+	if accept := g.Facts.Account.Accept; !v.ForChange && accept != 0 && !accept.Has(mfa.Recovery) && g.Facts.Enrolled.Has(mfa.Recovery) {
+		// A lost key must not be a dead end: a recovery code does not open this
+		// account, but with it a new key can be added.
+		v.Offer |= mfa.Kinds(mfa.Recovery)
+		v.Rebind = g.Facts.Proof.SecondBy == mfa.Recovery
+	}
 	return v, true
+}
+
+// challengePage completes a challenge and shows it. What cannot be offered now
+// is left out, and everything else stays usable.
+func (c *call) challengePage(status int, v Challenge) error {
+	if v.Offer.Has(mfa.TOTP) && !v.Locked {
+		var err error
+		if v.Locked, err = c.locked(); err != nil {
+			return err
+		}
+	}
+	if v.Offer.Has(mfa.WebAuthn) {
+		options, err := c.s.Login.AskKey(c.r.Context(), c.sess)
+		if err != nil && !errors.Is(err, login.ErrNoKeys) && !errors.Is(err, login.ErrLocked) {
+			return err
+		}
+		v.Key = string(options)
+	}
+	return c.show(status, v)
 }
 
 // locked reports whether every authenticator app of the person was disabled by
@@ -68,13 +90,23 @@ func (c *call) answer(kind mfa.Kind) error {
 		if err := c.enter(sess); err != nil {
 			return err
 		}
+		if kind == mfa.TOTP && c.form.Get("passkeys") != "" {
+			return c.offerKey()
+		}
 		return c.proceed()
 	}
+	return c.notAnswered(kind, err)
+}
+
+// notAnswered shows the challenge again, with what was wrong.
+func (c *call) notAnswered(kind mfa.Kind, err error) error {
 	status, problem, clock := http.StatusUnauthorized, Text{}, time.Time{}
 	var wait *limit.Wait
 	switch {
 	case errors.Is(err, login.ErrWrong) && kind == mfa.Recovery:
 		problem = ProblemRecoveryCode
+	case errors.Is(err, login.ErrWrong) && kind == mfa.WebAuthn, errors.Is(err, login.ErrStartAgain):
+		problem = ProblemKey
 	case errors.Is(err, login.ErrWrong):
 		problem, clock = ProblemCode, c.s.Login.Now()
 	case errors.As(err, &wait):
@@ -96,11 +128,19 @@ func (c *call) answer(kind mfa.Kind) error {
 	}
 	v.Problem, v.Clock, v.Recovering = problem, clock, kind == mfa.Recovery
 	v.Locked = status == http.StatusForbidden && kind == mfa.TOTP
-	return c.show(status, v)
+	return c.challengePage(status, v)
 }
 
 // showEnroll shows the key of a new authenticator app.
 func (c *call) showEnroll() error {
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	if accept := g.Facts.Account.Accept; accept != 0 && !accept.Has(mfa.TOTP) && c.s.Login.Keys != nil && mfa.Decide(g.Facts).Verdict == mfa.Enroll {
+		c.to("/enroll/webauthn", c.returnTo()) // an app would not count
+		return nil
+	}
 	return c.enrollPage(http.StatusOK, Text{})
 }
 
@@ -120,7 +160,7 @@ func (c *call) enrollPage(status int, problem Text) error {
 	v := EnrollTOTP{
 		Chrome: c.chrome(), Return: c.returnTo(), Reason: mfa.Decide(g.Facts).Reason,
 		Secret: prompt.Secret, Link: prompt.URI, QR: prompt.QR,
-		DeviceName: c.form.Get("name"), Problem: problem,
+		DeviceName: c.form.Get("name"), Problem: problem, Keys: c.s.Login.Keys != nil,
 	}
 	if problem.Key != "" {
 		v.Clock = c.s.Login.Now()
@@ -144,6 +184,12 @@ func (c *call) postEnroll() error {
 	case err != nil:
 		return err
 	}
+	return c.enrolled(sess, codes)
+}
+
+// enrolled goes on after an authenticator was added: past the recovery codes,
+// if there are new ones.
+func (c *call) enrolled(sess storage.Session, codes bool) error {
 	to := c.returnTo()
 	if err := c.enter(sess); err != nil {
 		return err
@@ -188,7 +234,7 @@ func (c *call) showSuggest() error {
 		return c.proceed()
 	}
 	days := int((c.s.Login.Snooze + 12*time.Hour) / (24 * time.Hour))
-	return c.show(http.StatusOK, Suggest{Chrome: c.chrome(), Return: c.returnTo(), Days: max(1, days)})
+	return c.show(http.StatusOK, Suggest{Chrome: c.chrome(), Return: c.returnTo(), Days: max(1, days), Keys: c.s.Login.Keys != nil})
 }
 
 func (c *call) postLater() error {

@@ -26,10 +26,19 @@ func (c *call) showLogin() error {
 	if to := c.returnTo(); to != c.flow.Return {
 		c.flow.Return = to
 	}
+	return c.loginPage(http.StatusOK, c.flow.Email, Text{})
+}
+
+func (c *call) loginPage(status int, email string, problem Text) error {
+	ceremony, options, err := c.s.Login.AskPasskey()
+	if err != nil && !errors.Is(err, login.ErrNoKeys) {
+		return err
+	}
+	c.flow.Passkey = ceremony
 	if err := c.writeFlow(); err != nil {
 		return err
 	}
-	return c.show(http.StatusOK, Login{Chrome: c.chrome(), Email: c.flow.Email, Return: c.flow.Return})
+	return c.show(status, Login{Chrome: c.chrome(), Email: email, Return: c.flow.Return, Key: string(options), Problem: problem})
 }
 
 // postEmail takes the e-mail address. The answer depends on nothing but its
@@ -43,9 +52,9 @@ func (c *call) postEmail() error {
 		if len(typed) > 254 {
 			typed = ""
 		}
-		return c.show(http.StatusUnprocessableEntity, Login{Chrome: c.chrome(), Email: typed, Return: c.flow.Return, Problem: ProblemEmail})
+		return c.loginPage(http.StatusUnprocessableEntity, typed, ProblemEmail)
 	}
-	c.flow.Email = email
+	c.flow.Email, c.flow.Passkey = email, nil
 	if err := c.writeFlow(); err != nil {
 		return err
 	}
@@ -84,6 +93,11 @@ func (c *call) postPassword() error {
 	case err != nil:
 		return err
 	}
+	return c.signedIn(sess)
+}
+
+// signedIn ends the flow with a session, and remembers the browser.
+func (c *call) signedIn(sess storage.Session) error {
 	to := c.returnTo()
 	if err := c.enter(sess); err != nil {
 		return err

@@ -13,6 +13,8 @@ var (
 	ProblemCode            = say("problem.code") // wrong, old and replayed codes: always the same words
 	ProblemCodeShape       = say("problem.codeshape")
 	ProblemRecoveryCode    = say("problem.recoverycode")
+	ProblemKey             = say("problem.key")
+	ProblemKeyTwice        = say("problem.keytwice")
 	ProblemLocked          = say("problem.locked")
 	ProblemEnrollExpired   = say("problem.enrollexpired")
 	ProblemDeviceName      = say("problem.devicename")

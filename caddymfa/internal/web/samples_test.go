@@ -102,6 +102,12 @@ func samples() []sample {
 		"n3tq-7kpd-r4wf-9xmj", "c2ya-5evg-s6lz-8hbt"}
 	all := []sample{
 		{"login", Login{Chrome: visitor(), Return: "/orders?page=2"}},
+		{"login-passkey", Login{Chrome: visitor(), Key: `{"challenge":"x"}`}},
+		{"enroll-key", EnrollKey{Chrome: chromeOf(), Return: "/orders", Reason: mfa.KindNotAccepted, Key: `{"challenge":"x"}`}},
+		{"enroll-key-own", EnrollKey{Chrome: chromeOf(), Key: `{"challenge":"x"}`, Apps: true}},
+		{"enroll-key-offered", EnrollKey{Chrome: chromeOf(), Return: "/orders", Key: `{"challenge":"x"}`, Offered: true, Problem: ProblemKeyTwice}},
+		{"challenge-key", Challenge{Chrome: chromeOf(), Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.TOTP, mfa.WebAuthn, mfa.Recovery), Key: `{"challenge":"x"}`}},
+		{"challenge-key-only", Challenge{Chrome: chromeOf(), Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.WebAuthn, mfa.Recovery), Key: `{"challenge":"x"}`, Rebind: true}},
 		{"login-problem", Login{Chrome: visitor(), Email: "ana", Problem: ProblemEmail}},
 		{"login-plain", Login{Chrome: with(Login{Chrome: visitor()}, func(v *Login) { v.PlainHTTP = true }).Chrome}},
 		{"password", Password{Chrome: visitor(), Email: "ana@acme.example", Return: "/orders?page=2"}},
@@ -165,7 +171,7 @@ func samples() []sample {
 // zeroes holds every view with nothing filled in: no caller can make a page
 // fall over by leaving something out.
 func zeroes() []View {
-	return []View{Login{}, Password{}, Leave{}, Challenge{}, EnrollTOTP{}, Suggest{}, RecoveryCodes{}, Accounts{},
+	return []View{Login{}, Password{}, Leave{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
 		ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
 		MessageBusy}
 }

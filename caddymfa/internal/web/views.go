@@ -53,6 +53,7 @@ type Login struct {
 	Chrome
 	Email   string // as typed before
 	Return  string // the path to come back to; checked by the caller, here and in all views
+	Key     string // options for a passkey, as JSON; empty: none can be used
 	Problem Text   // what to correct; shown beside the form, here and in all views
 }
 
@@ -100,6 +101,8 @@ type Challenge struct {
 	Offer      mfa.Kinds // what the person can answer with
 	Locked     bool      // the app was switched off after too many wrong codes
 	Recovering bool      // the last try was a recovery code: Problem belongs to that form
+	Key        string    // options for a security key, as JSON; empty: none can be used
+	Rebind     bool      // what was shown does not count here, but allows to add a key that does
 	Problem    Text
 	Clock      time.Time // the server's time, shown with a wrong code; zero: not shown
 }
@@ -137,6 +140,7 @@ type EnrollTOTP struct {
 	Link       string     // the otpauth:// address
 	QR         [][]bool   // the modules of the QR code of Link, without a quiet zone; true is dark
 	DeviceName string     // as typed before; empty: the usual name
+	Keys       bool       // a security key or passkey would do as well
 	Problem    Text
 	Clock      time.Time // the server's time, shown with a wrong code; zero: not shown
 }
@@ -207,11 +211,37 @@ func QRPath(modules [][]bool) string {
 	return d.String()
 }
 
+// EnrollKey adds a security key or passkey.
+type EnrollKey struct {
+	Chrome
+	Return  string
+	Reason  mfa.Reason // why the person is here
+	Key     string     // options for the browser, as JSON
+	Offered bool       // we came up with it, after a sign-in with a code
+	Apps    bool       // an authenticator app would do as well
+	Problem Text
+}
+
+// Name is the view's template.
+func (EnrollKey) Name() string { return "enroll_key" }
+
+// Why says what made the person come here.
+func (e EnrollKey) Why() Text {
+	switch {
+	case e.Offered:
+		return say("key.why.offered")
+	case e.Reason == mfa.KindNotAccepted, e.Reason == mfa.PolicyRequired && !e.Apps:
+		return say("key.why.only", "account", e.AccountName)
+	}
+	return say("key.why.own")
+}
+
 // Suggest invites the person to set up an authenticator.
 type Suggest struct {
 	Chrome
 	Return string
-	Days   int // how long "Not now" holds
+	Keys   bool // a security key or passkey would do as well
+	Days   int  // how long "Not now" holds
 }
 
 // Name is the view's template.

@@ -46,6 +46,7 @@ type ProfileSecurity struct {
 	Chrome
 	Authenticators []Authenticator
 	Full           bool // no more may be added
+	Keys           bool // security keys and passkeys can be added
 	CodesLeft      int
 	CodesTotal     int
 	Password       bool // the person has a password that can be changed here

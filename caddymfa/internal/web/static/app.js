@@ -35,6 +35,62 @@ document.addEventListener("click", async (event) => {
 	}
 });
 
+// Security keys and passkeys. The server makes the options and checks the
+// answer; this only carries both.
+const keyForms = document.querySelectorAll("[data-key-get],[data-key-create]");
+if (keyForms.length && window.PublicKeyCredential && PublicKeyCredential.parseRequestOptionsFromJSON) {
+	document.querySelectorAll("[data-key-missing]").forEach((e) => (e.hidden = true));
+	let waiting = null; // the quiet request behind the address field's suggestions
+	const ask = async (form, conditional) => {
+		const { keyGet, keyCreate } = form.dataset;
+		const failed = form.querySelector(".key-failed");
+		if (waiting) waiting.abort();
+		waiting = new AbortController();
+		try {
+			const credential = keyGet
+				? await navigator.credentials.get({
+						publicKey: PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(keyGet)),
+						mediation: conditional ? "conditional" : "optional",
+						signal: waiting.signal,
+					})
+				: await navigator.credentials.create({
+						publicKey: PublicKeyCredential.parseCreationOptionsFromJSON(JSON.parse(keyCreate)),
+						signal: waiting.signal,
+					});
+			form.elements.response.value = JSON.stringify(credential.toJSON());
+			form.dataset.answered = "yes";
+			form.requestSubmit();
+		} catch (error) {
+			if (error.name !== "AbortError" && !conditional && failed) failed.hidden = false;
+		}
+	};
+	for (const form of keyForms) {
+		form.hidden = false;
+		form.addEventListener("submit", (event) => {
+			if (form.dataset.answered) return;
+			event.preventDefault();
+			event.stopPropagation();
+			ask(form, false);
+		});
+		if ("keyConditional" in form.dataset && PublicKeyCredential.isConditionalMediationAvailable) {
+			PublicKeyCredential.isConditionalMediationAvailable().then((can) => can && ask(form, true));
+		}
+	}
+}
+
+// A sign-in with a code says whether this device could hold a passkey.
+const codeForm = document.querySelector("[data-passkeys]");
+if (codeForm && window.PublicKeyCredential) {
+	PublicKeyCredential.isUserVerifyingPlatformAuthenticatorAvailable().then((can) => {
+		if (!can) return;
+		const mark = document.createElement("input");
+		mark.type = "hidden";
+		mark.name = "passkeys";
+		mark.value = "yes";
+		codeForm.append(mark);
+	});
+}
+
 // A one-time code in the link's fragment goes into its field, and out of the
 // address bar and the history.
 const field = document.querySelector("[data-fragment]");
