@@ -48,16 +48,16 @@ func accountsCommand() *cobra.Command {
 			return err
 		}
 		accounts := []adminapi.Account{}
-		for query := (url.Values{}); ; {
+		for query := ""; ; {
 			var list adminapi.AccountList
-			if err := api.do(http.MethodGet, "accounts?"+query.Encode(), nil, &list); err != nil {
+			if err := api.do(http.MethodGet, "accounts"+query, nil, &list); err != nil {
 				return err
 			}
 			accounts = append(accounts, list.Accounts...)
 			if list.Next == "" {
 				break
 			}
-			query.Set("after", list.Next)
+			query = "?after=" + url.QueryEscape(list.Next)
 		}
 		if *asJSON {
 			return printJSON(cmd, accounts)
@@ -79,6 +79,7 @@ func accountAddCommand() *cobra.Command {
 		Args:    exactly(1),
 	}
 	policy := cmd.Flags().String("policy", "", "How strictly people must prove who they are: optional, suggested or required")
+	cmd.MarkFlagRequired("policy")
 	name := cmd.Flags().String("name", "", "The name that people see (default: the id)")
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
 		api, err := reach(cmd)

@@ -27,6 +27,8 @@ given second factor if any, and now enters an account. It changes nothing.
 	}
 	user := cmd.Flags().String("user", "", "The person's e-mail address")
 	account := cmd.Flags().String("account", "", "The account that they enter")
+	cmd.MarkFlagRequired("user")
+	cmd.MarkFlagRequired("account")
 	second := cmd.Flags().String("second", "", "The second factor that they have shown: totp, webauthn or recovery (default: none)")
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {

@@ -28,14 +28,23 @@ var errReadOnly = fmt.Errorf("%w: change it there", login.ErrReadOnly)
 
 var accountID = regexp.MustCompile(`^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$`)
 
-// aboutAccount, aboutUser and aboutMember say what an error is about, in the
-// words that an operator typed.
-func aboutAccount(id string, err error) error { return fmt.Errorf("account %q: %w", id, err) }
+// about says what an error is about, in the words that an operator typed. What
+// a store must refuse needs no more than that; a fault keeps its whole story.
+func about(what string, err error) error {
+	for _, no := range []error{storage.ErrNotFound, storage.ErrExists} {
+		if errors.Is(err, no) {
+			return fmt.Errorf("%s: %w", what, no)
+		}
+	}
+	return fmt.Errorf("%s: %w", what, err)
+}
 
-func aboutUser(email string, err error) error { return fmt.Errorf("user %q: %w", email, err) }
+func aboutAccount(id string, err error) error { return about(fmt.Sprintf("account %q", id), err) }
+
+func aboutUser(email string, err error) error { return about(fmt.Sprintf("user %q", email), err) }
 
 func aboutMember(email, account string, err error) error {
-	return fmt.Errorf("membership of %q in account %q: %w", email, account, err)
+	return about(fmt.Sprintf("membership of %q in account %q", email, account), err)
 }
 
 // maxName is how long the name of an account or a person may be, in characters.
