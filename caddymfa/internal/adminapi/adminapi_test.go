@@ -13,7 +13,6 @@ import (
 	"testing"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
-	"github.com/caddymfa/gateway/caddymfa/internal/operate/operatetest"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 )
 
@@ -24,12 +23,12 @@ const ana = "ana@acme.example"
 type server struct {
 	*API
 	t      *testing.T
-	hasher *operatetest.Hasher
+	hasher *plainHasher
 }
 
 func newServer(t *testing.T) *server {
 	t.Helper()
-	op, hasher := operatetest.New(t)
+	op, hasher := newOperator(t)
 	s := &server{t: t, hasher: hasher, API: &API{
 		Operator: op, Base: "/.mfa", Origin: "http://localhost:8080", Location: "/data/mfa.db",
 		CheckHash: func(hash string) error {
@@ -185,8 +184,8 @@ func TestTooManyPasswordsAtOnceAreToldToWait(t *testing.T) {
 	s := newServer(t)
 	body := `{"password":"a fine long password"}`
 	var inside error
-	s.hasher.Busy = func() {
-		s.hasher.Busy = nil
+	s.hasher.busy = func() {
+		s.hasher.busy = nil
 		_, inside = s.ask("PUT", "users/"+ana+"/password", body)
 	}
 	s.ok("PUT", "users/"+ana+"/password", body, nil)

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
-	"github.com/caddymfa/gateway/caddymfa/internal/operate/operatetest"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 )
 
@@ -23,7 +22,7 @@ func TestAccountsAreAddedAndListed(t *testing.T) {
 	s := newServer(t)
 	var added Account
 	s.ok("POST", "accounts", `{"id":"beta","policy":"suggested"}`, &added)
-	if added.Name != "beta" || added.Policy != "suggested" || added.PolicyBy != "operator" || !added.PolicyAt.Equal(operatetest.At) {
+	if added.Name != "beta" || added.Policy != "suggested" || added.PolicyBy != "operator" || !added.PolicyAt.Equal(clock) {
 		t.Errorf("added %+v", added)
 	}
 	var list AccountList
@@ -62,12 +61,12 @@ func TestAPolicyIsInForceWhenTheAnswerComes(t *testing.T) {
 
 func TestExplainShowsTheFactsItUsed(t *testing.T) {
 	s := newServer(t)
-	operatetest.Enrol(t, s.Operator, ana)
+	enrol(t, s.Operator, ana)
 	u, err := s.Operator.User(t.Context(), ana)
 	if err != nil {
 		t.Fatal(err)
 	}
-	until := operatetest.At.Add(time.Hour)
+	until := clock.Add(time.Hour)
 	if err := s.Operator.Store.Snooze(t.Context(), "acme", u.ID, until); err != nil {
 		t.Fatal(err)
 	}
@@ -76,7 +75,7 @@ func TestExplainShowsTheFactsItUsed(t *testing.T) {
 	f := x.Facts
 	if x.Verdict != "allow" || x.Reason != "second_factor" || f.SecondFactor != "recovery" || f.FirstFactor != "password" ||
 		f.Membership != "joined" || f.Role != "admin" || strings.Join(f.Enrolled, " ") != "totp" ||
-		f.SnoozedUntil == nil || !f.SnoozedUntil.Equal(until) || !f.At.Equal(operatetest.At) {
+		f.SnoozedUntil == nil || !f.SnoozedUntil.Equal(until) || !f.At.Equal(clock) {
 		t.Errorf("got %+v", x)
 	}
 	s.ok("GET", "explain?account=acme&user="+ana, "", &x)
@@ -115,7 +114,7 @@ func TestPeopleJoinAndLeave(t *testing.T) {
 func TestUsersAreListedWithoutTheirSecrets(t *testing.T) {
 	s := newServer(t)
 	s.ok("PUT", "users/"+ana+"/password", `{"password":"a fine long password"}`, nil)
-	operatetest.Enrol(t, s.Operator, ana)
+	enrol(t, s.Operator, ana)
 	var list UserList
 	text := s.ok("GET", "users", "", &list)
 	if len(list.Users) != 2 {
@@ -157,7 +156,7 @@ func TestAPasswordComesPlainOrHashed(t *testing.T) {
 		`{"password":"a fine long password"}`: "hash of a fine long password",
 		`{"hash":"$2y$10$x"}`:                 "$2y$10$x",
 	} {
-		id := operatetest.SignIn(t, s.Operator, ana)
+		id := signIn(t, s.Operator, ana)
 		if text := s.ok("PUT", "users/"+ana+"/password", body, nil); text != "{}\n" {
 			t.Errorf("answered %s", text)
 		}
@@ -184,8 +183,8 @@ func TestPeopleAreSwitchedOffAndOn(t *testing.T) {
 
 func TestAuthenticatorsAndSessionsGo(t *testing.T) {
 	s := newServer(t)
-	operatetest.Enrol(t, s.Operator, ana)
-	operatetest.SignIn(t, s.Operator, ana)
+	enrol(t, s.Operator, ana)
+	signIn(t, s.Operator, ana)
 	var ended Ended
 	s.ok("DELETE", "users/"+ana+"/sessions", "", &ended)
 	if ended.Ended != 1 {
@@ -214,7 +213,7 @@ func TestASetUpLinkCarriesItsCodeInTheFragment(t *testing.T) {
 	} {
 		var made SetUp
 		s.ok("POST", "users/"+ana+"/setup", body, &made)
-		if made.Link != prefix+made.Code || !made.Expires.Equal(operatetest.At.Add(login.SetUpTime)) {
+		if made.Link != prefix+made.Code || !made.Expires.Equal(clock.Add(login.SetUpTime)) {
 			t.Errorf("%s: got %+v", body, made)
 		}
 		client := login.Client{Network: "192.0.2.1"}
@@ -248,7 +247,7 @@ func TestTheAuditIsListedNewestFirst(t *testing.T) {
 		t.Fatalf("got %s", text)
 	}
 	first := list.Events[0]
-	if first.Actor != "operator" || first.UserEmail != ana || first.Outcome != "ok" || !first.At.Equal(operatetest.At) {
+	if first.Actor != "operator" || first.UserEmail != ana || first.Outcome != "ok" || !first.At.Equal(clock) {
 		t.Errorf("got %+v", first)
 	}
 	if strings.Contains(text, code.Code) {

@@ -9,7 +9,6 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
-	"github.com/caddymfa/gateway/caddymfa/internal/operate/operatetest"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -19,7 +18,7 @@ const ana = "ana@acme.example"
 // peopled returns an operator with the account acme and its member Ana.
 func peopled(t *testing.T) *operate.Operator {
 	t.Helper()
-	op, _ := operatetest.New(t)
+	op := newOperator(t)
 	ctx := t.Context()
 	must(t, op.AddAccount(ctx, "acme", "", mfa.Optional))
 	_, err := op.AddUser(ctx, ana, "Ana")
@@ -91,7 +90,7 @@ func TestAMissingOrPresentRowIsNamedOnce(t *testing.T) {
 }
 
 func TestDeclaredRowsAreChangedInTheConfigurationOnly(t *testing.T) {
-	op, _ := operatetest.New(t)
+	op := newOperator(t)
 	ctx := t.Context()
 	must(t, op.Declare(ctx, operate.Declaration{
 		Accounts: []operate.DeclaredAccount{{ID: "acme", Name: "Acme", Policy: mfa.Required}},
@@ -116,7 +115,7 @@ func TestDeclaredRowsAreChangedInTheConfigurationOnly(t *testing.T) {
 	if row.Policy != mfa.Required {
 		t.Errorf("the declared policy became %s", row.Policy)
 	}
-	operatetest.Enrol(t, op, ana)
+	enrol(t, op, ana)
 	if n, err := op.ResetAuthenticators(ctx, ana); n != 1 || err != nil {
 		t.Errorf("authenticators are never declared: removed %d, %v", n, err)
 	}
@@ -140,7 +139,7 @@ func TestSessionsEndWithWhatTheyWereMadeFrom(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			op := peopled(t)
-			ids := []string{operatetest.SignIn(t, op, ana), operatetest.SignIn(t, op, ana)}
+			ids := []string{signIn(t, op, ana), signIn(t, op, ana)}
 			must(t, end(t, op))
 			for _, id := range ids {
 				row, err := op.Store.Session(t.Context(), id)
@@ -209,8 +208,8 @@ func TestTheAuditNamesPeopleByAddress(t *testing.T) {
 	ctx := t.Context()
 	u, err := op.User(ctx, ana)
 	must(t, err)
-	op.Record(ctx, storage.Event{At: operatetest.At, Action: "sign_in", Outcome: "ok", Actor: u.ID, User: u.ID, Account: "acme"})
-	op.Record(ctx, storage.Event{At: operatetest.At, Action: "enter", Outcome: "refused", Actor: "gone", User: "gone", Account: "acme"})
+	op.Record(ctx, storage.Event{At: clock, Action: "sign_in", Outcome: "ok", Actor: u.ID, User: u.ID, Account: "acme"})
+	op.Record(ctx, storage.Event{At: clock, Action: "enter", Outcome: "refused", Actor: "gone", User: "gone", Account: "acme"})
 
 	rows, err := op.Audit(ctx, operate.AuditQuery{Account: "acme", Limit: 2})
 	must(t, err)
@@ -245,7 +244,7 @@ func TestExplainAnswersAsTheGateWould(t *testing.T) {
 	if d := ask(0); d.Verdict != mfa.Enroll || d.Reason != mfa.PolicyRequired {
 		t.Errorf("required: %+v", d)
 	}
-	operatetest.Enrol(t, op, ana)
+	enrol(t, op, ana)
 	if d := ask(0); d.Verdict != mfa.Challenge || !d.Offer.Has(mfa.TOTP) {
 		t.Errorf("enrolled: %+v", d)
 	}
