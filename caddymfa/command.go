@@ -129,7 +129,7 @@ func (a admin) do(method, path string, in, out any) error {
 func (a admin) explain(err error) error {
 	parts := refusedByCaddy.FindStringSubmatch(err.Error())
 	if parts == nil {
-		return fmt.Errorf("Caddy does not answer at %s: start it, or give the address of its admin API with --address (%w)", a.address, err)
+		return fmt.Errorf("no admin API answers at %s: start Caddy, or give the address with --address (%w)", a.address, err)
 	}
 	var said struct {
 		Error string `json:"error"`

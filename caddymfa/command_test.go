@@ -205,7 +205,7 @@ func TestCommandWithoutTheRightCaddy(t *testing.T) {
 	s.fails("", "the running configuration has no mfa app", "accounts")
 
 	s.address = "unix/" + filepath.Join(t.TempDir(), "none.sock")
-	s.fails("", "Caddy does not answer at "+s.address+": start it, or give the address of its admin API with --address", "accounts")
+	s.fails("", "no admin API answers at "+s.address+": start Caddy, or give the address with --address", "accounts")
 }
 
 func TestCommandFindsTheAddressInTheConfiguration(t *testing.T) {

@@ -1,6 +1,7 @@
 package adminapi
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -177,6 +178,19 @@ func TestAFaultStaysAFault(t *testing.T) {
 	_, err = s.ask("GET", "status", "")
 	if refused := new(Error); !errors.As(err, &refused) || refused.Status != http.StatusServiceUnavailable {
 		t.Errorf("status: got %v, want 503", err)
+	}
+}
+
+func TestAChangeGoesOnWhenWhoeverAskedHasGone(t *testing.T) {
+	s := newServer(t)
+	gone, leave := context.WithCancel(t.Context())
+	leave()
+	r := httptest.NewRequest("PUT", Prefix+"accounts/acme/policy", strings.NewReader(`{"policy":"required"}`))
+	if err := s.Serve(httptest.NewRecorder(), r.WithContext(gone)); err != nil {
+		t.Fatal(err)
+	}
+	if row, err := s.Operator.Account(t.Context(), "acme"); err != nil || row.Policy != mfa.Required {
+		t.Errorf("the store says %s, %v", row.Policy, err)
 	}
 }
 
