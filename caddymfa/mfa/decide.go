@@ -264,7 +264,8 @@ func DecideProfile(f Facts) Decision {
 // taken for a forgery rather than a difference between clocks.
 const skew = time.Minute
 
-// fresh reports whether t lies within the last age, or at most skew ahead.
+// fresh reports whether t lies within the last age, or at most skew ahead. The
+// zero time is as old as time can be.
 func fresh(now, t time.Time, age time.Duration) bool {
-	return !t.IsZero() && now.Sub(t) <= age && t.Sub(now) <= skew
+	return now.Sub(t) <= age && t.Sub(now) <= skew
 }
