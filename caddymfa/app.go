@@ -153,20 +153,11 @@ func (a *App) limits() session.Limits {
 	}.Defaults()
 }
 
-// Start opens the store, brings its schema up to date and begins housekeeping.
-// The http app may serve requests before this: they wait for the same opening.
+// Start opens the store, unless a request came first, and begins housekeeping.
 func (a *App) Start() error {
 	g, err := a.open(a.life.ctx)
 	if err != nil {
 		return err
-	}
-	if err := a.life.node.declare(a.life.ctx, a, g.operator, a.life.declared); err != nil {
-		return fmt.Errorf("applying the declared accounts and users: %w", err)
-	}
-	if a.Demonstration != nil {
-		if err := a.demonstrate(a.life.ctx, g.operator); err != nil {
-			return fmt.Errorf("preparing the demonstration: %w", err)
-		}
 	}
 	ctx, stop := context.WithCancel(context.WithoutCancel(a.life.ctx))
 	a.life.stop = stop

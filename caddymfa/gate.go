@@ -2,6 +2,7 @@ package caddymfa
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"sync"
 	"sync/atomic"
@@ -54,7 +55,9 @@ func standardFactors() map[mfa.Kind]factor.Factor {
 	return map[mfa.Kind]factor.Factor{mfa.TOTP: totp.Factor{}}
 }
 
-// open returns the gate, opening the store for whoever comes first.
+// open returns the gate. Whoever comes first opens the store, brings its schema
+// up to date and applies what the configuration declares: the http app may serve
+// requests before this app is started, and they wait for the same.
 func (a *App) open(ctx context.Context) (*gate, error) {
 	l := &a.life
 	if g := l.gate.gate.Load(); g != nil {
@@ -65,7 +68,8 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	if g := l.gate.gate.Load(); g != nil {
 		return g, nil
 	}
-	if err := l.node.open(context.WithoutCancel(ctx), a); err != nil {
+	ctx = context.WithoutCancel(ctx) // the others wait for this, too
+	if err := l.node.open(ctx, a); err != nil {
 		return nil, err
 	}
 	steps, err := a.newLogin(l.node)
@@ -79,6 +83,14 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[denial, struct{}](denialQuiet),
 	}); err != nil {
 		return nil, err
+	}
+	if err := l.node.declare(ctx, a, g.operator, l.declared); err != nil {
+		return nil, fmt.Errorf("applying the declared accounts and users: %w", err)
+	}
+	if a.Demonstration != nil {
+		if err := a.demonstrate(ctx, g.operator); err != nil {
+			return nil, fmt.Errorf("preparing the demonstration: %w", err)
+		}
 	}
 	l.gate.gate.Store(g)
 	return g, nil

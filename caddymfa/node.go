@@ -129,6 +129,7 @@ func (n *node) open(ctx context.Context, a *App) error {
 func (n *node) declare(ctx context.Context, a *App, op *operate.Operator, d operate.Declaration) error {
 	n.mu.Lock()
 	defer n.mu.Unlock()
+	n.declared = slices.DeleteFunc(n.declared, func(d declaredBy) bool { return d.app == a }) // a try that failed
 	n.declared = append(n.declared, declaredBy{a, op, d})
 	return op.Declare(ctx, d)
 }
