@@ -37,7 +37,7 @@ type Storage interface {
 	// Migrate brings the schema up to date. It is called once before the first
 	// use, and refuses a schema newer than it knows.
 	Migrate(ctx context.Context) error
-	// Ping says whether the store answers.
+	// Ping says whether the store, once migrated, answers.
 	Ping(ctx context.Context) error
 	// Close releases the store. Nothing may be called after it.
 	Close() error

@@ -22,7 +22,7 @@ func SafeReturn(raw string) string {
 	}
 	path := u.EscapedPath()
 	for range 3 { // encoded once, twice
-		if !rooted(path) {
+		if !rooted(path) || dotted(path) {
 			return ""
 		}
 		next, err := url.PathUnescape(path)
@@ -49,4 +49,10 @@ func rooted(p string) bool {
 		}
 	}
 	return true
+}
+
+// dotted reports whether p has dot segments. Browsers resolve them before they
+// ask for anything, and what is left over them may begin with two slashes.
+func dotted(p string) bool {
+	return strings.Contains(p+"/", "/../") || strings.Contains(p+"/", "/./")
 }

@@ -39,6 +39,11 @@ func TestSafeReturnStaysOnThisOrigin(t *testing.T) {
 		{"/" + strings.Repeat("a", maxReturn), ""},
 		{"//user@evil.example", ""},
 		{"/.mfa/profile", "/.mfa/profile"},
+		{"/..//evil.example", ""},
+		{"/a/..", ""},
+		{"/%2e%2e//evil.example", ""},
+		{"/./a", ""},
+		{"/a?b=/../c", "/a?b=/../c"},
 	} {
 		if got := SafeReturn(c.in); got != c.want {
 			t.Errorf("SafeReturn(%q) = %q, want %q", c.in, got, c.want)

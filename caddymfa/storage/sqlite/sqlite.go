@@ -62,7 +62,7 @@ func open(ctx context.Context, path string) (*sqlstore.Store, error) {
 	if err := write.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
-	if err := store.Ping(ctx); err != nil {
+	if err := read.PingContext(ctx); err != nil {
 		return nil, errors.Join(err, store.Close())
 	}
 	return store, nil
