@@ -37,6 +37,9 @@ func TestMain(m *testing.M) {
 	}
 	caddy.binary = filepath.Join(dir, "caddy")
 	code := m.Run()
+	if chromium.cancel != nil {
+		chromium.cancel()
+	}
 	os.RemoveAll(dir)
 	os.Exit(code)
 }
