@@ -67,6 +67,7 @@ func NoticeNamed(name string) Notice { return notices[name] }
 var (
 	actionSignIn   = Action{say("action.signin"), "/login"}
 	actionRetry    = Action{say("action.retry"), ""}
+	actionGo       = Action{say("action.go"), "/login"} // leads who is signed in to the portal
 	actionAccounts = Action{say("action.accounts"), "/accounts"}
 	actionProfile  = Action{say("action.profile"), "/profile/security"}
 )
@@ -86,9 +87,9 @@ var (
 	MessageUndecidable = Message{Status: http.StatusForbidden,
 		Title: say("message.undecidable.title"), Text: say("message.undecidable.text"), Actions: []Action{actionAccounts}}
 	MessageNotFound = Message{Status: http.StatusNotFound,
-		Title: say("message.notfound.title"), Text: say("message.notfound.text"), Actions: []Action{actionSignIn}}
+		Title: say("message.notfound.title"), Text: say("message.notfound.text"), Actions: []Action{actionGo}}
 	MessageMethod = Message{Status: http.StatusMethodNotAllowed,
-		Title: say("message.method.title"), Text: say("message.method.text"), Actions: []Action{actionSignIn}}
+		Title: say("message.method.title"), Text: say("message.method.text"), Actions: []Action{actionGo}}
 	MessageTooLarge = Message{Status: http.StatusRequestEntityTooLarge,
 		Title: say("message.toolarge.title"), Text: say("message.toolarge.text"), Actions: []Action{actionRetry}}
 	MessageStartAgain = Message{Status: http.StatusBadRequest,

@@ -92,6 +92,10 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request, site Site) {
 	c := &call{s: s, w: w, r: r, site: site, cookies: session.CookiesFor(r)}
 	p, ok := pages[path]
 	if !ok {
+		if err := c.open(); err != nil {
+			c.fault("opening the session", err)
+			return
+		}
 		c.message(MessageNotFound)
 		return
 	}
