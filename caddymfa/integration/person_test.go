@@ -103,24 +103,26 @@ func (pg *page) text() string { return text(pg.root) }
 
 // byID returns the text of the element with this id.
 func (pg *page) byID(id string) string {
-	for _, n := range pg.nodes(func(n *html.Node) bool { return attr(n, "id") == id }) {
-		return text(n)
+	found := pg.nodes(func(n *html.Node) bool { return attr(n, "id") == id })
+	if len(found) != 1 {
+		return ""
 	}
-	return ""
+	return text(found[0])
 }
 
 // form returns the fields that the form for this action brings along.
 func (pg *page) form(action string) (url.Values, bool) {
-	for _, f := range pg.nodes(func(n *html.Node) bool { return n.Data == "form" && attr(n, "action") == action }) {
-		fields := url.Values{}
-		for n := range f.Descendants() {
-			if n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" {
-				fields.Set(attr(n, "name"), attr(n, "value"))
-			}
-		}
-		return fields, true
+	found := pg.nodes(func(n *html.Node) bool { return n.Data == "form" && attr(n, "action") == action })
+	if len(found) == 0 {
+		return nil, false
 	}
-	return nil, false
+	fields := url.Values{}
+	for n := range found[0].Descendants() {
+		if n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" {
+			fields.Set(attr(n, "name"), attr(n, "value"))
+		}
+	}
+	return fields, true
 }
 
 // ask sends one request as a browser does that navigates.
