@@ -11,6 +11,8 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -244,6 +246,8 @@ func (k *Keyring) JWKS(ctx context.Context) (JWKS, error) {
 		}
 		set.Keys = append(set.Keys, jwk)
 	}
+	// The same keys are the same answer, for whoever compares or caches it.
+	slices.SortFunc(set.Keys, func(a, b JWK) int { return strings.Compare(a.ID, b.ID) })
 	return set, nil
 }
 
