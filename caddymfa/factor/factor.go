@@ -18,6 +18,10 @@ import (
 // counted against the person.
 var ErrIncorrect = errors.New("incorrect")
 
+// ErrMalformed means an answer that is none: not what a browser or a key makes.
+// It is not counted against the person either.
+var ErrMalformed = errors.New("malformed")
+
 // Subject is whom an authenticator is being enrolled for.
 type Subject struct {
 	User   string // the user's opaque id

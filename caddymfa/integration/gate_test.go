@@ -5,6 +5,7 @@ package integration_test
 import (
 	"bytes"
 	"context"
+	"crypto/tls"
 	"fmt"
 	"net"
 	"net/http"
@@ -126,6 +127,9 @@ func newGate(t *testing.T, edits ...func(string) string) *gate {
 		}
 		config = edited
 	}
+	if strings.Contains(config, "https://localhost") {
+		g.address = strings.Replace(g.address, "http:", "https:", 1)
+	}
 	g.write(config)
 	return g
 }
@@ -145,6 +149,12 @@ func in(upstream string) func(string) string {
 		before, _, _ := strings.Cut(config, "\t# The portal:")
 		return before + "\treverse_proxy " + upstream + "\n}\n"
 	}
+}
+
+// encrypted serves the example over HTTPS.
+func encrypted(config string) string {
+	config = strings.Replace(config, "\n{\n", "\n{\n\tskip_install_trust\n\tauto_https disable_redirects\n", 1)
+	return strings.Replace(config, "http://localhost:", "https://localhost:", 1)
 }
 
 // replace edits a part of the configuration.
@@ -180,7 +190,7 @@ func (g *gate) start() {
 	done := make(chan struct{})
 	g.done = done
 	go func() { g.cmd.Wait(); close(done) }()
-	client := &http.Client{Timeout: 5 * time.Second, Transport: &http.Transport{DisableKeepAlives: true}}
+	client := &http.Client{Timeout: 5 * time.Second, Transport: transport()}
 	g.until("Caddy serves", func() bool {
 		select {
 		case <-done:
@@ -194,6 +204,11 @@ func (g *gate) start() {
 		res.Body.Close()
 		return res.StatusCode == http.StatusOK
 	})
+}
+
+// transport speaks to a Caddy that has made its own certificate.
+func transport() *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, TLSClientConfig: &tls.Config{InsecureSkipVerify: true}}
 }
 
 // until waits for a condition.

@@ -32,7 +32,7 @@ func (g *gate) person(t *testing.T) *person {
 		t.Fatal(err)
 	}
 	return &person{t: t, g: g, client: &http.Client{
-		Jar: jar, Timeout: time.Minute,
+		Jar: jar, Timeout: time.Minute, Transport: transport(),
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
 }

@@ -212,3 +212,70 @@ func TestRaisedPolicyHoldsAtOnce(t *testing.T) {
 	q.totp = p.totp
 	q.answer(q.signIn("member@aurora.example", "/")).to(t, "/")
 }
+
+// TestOverHTTPS looks at the cookies that a real site sets.
+func TestOverHTTPS(t *testing.T) {
+	t.Parallel()
+	g := start(t, encrypted)
+	p := g.person(t)
+	pg := p.follow(p.send(p.open("/x"), "/.mfa/login", "email", "member@aurora.example")).is(t, 200)
+	if strings.Contains(pg.text(), "not encrypted") {
+		t.Error("an encrypted page says that it is not")
+	}
+	pg = p.send(pg, "/.mfa/login/password", "password", password).to(t, "/x")
+	set := pg.header.Values("Set-Cookie")
+	if len(set) == 0 {
+		t.Fatal("no cookie was set")
+	}
+	for _, line := range set {
+		if !strings.HasPrefix(line, "__Host-mfa") || !strings.Contains(line, "; Secure") || !strings.Contains(line, "; HttpOnly") ||
+			!strings.Contains(line, "; SameSite=Lax") || !strings.Contains(line, "; Path=/;") || strings.Contains(line, "Domain") {
+			t.Errorf("a cookie is set as %s", line[strings.Index(line, ";"):])
+		}
+	}
+	p.get("/x").is(t, 200, "in account aurora")
+	plain := g.person(t)
+	plain.client.Jar = nil
+	if pg := plain.get("/x", "Cookie", "mfa="+p.cookie("__Host-mfa")); pg.status != 303 {
+		t.Errorf("a cookie of the name for plain HTTP is accepted over HTTPS: %d", pg.status)
+	}
+}
+
+// TestOwnSessionsAndPassword ends another session, and changes the password.
+func TestOwnSessionsAndPassword(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	p, q, r := g.person(t), g.person(t), g.person(t)
+	for _, each := range []*person{p, q, r} {
+		each.signIn("member@aurora.example", "/").is(t, 200)
+	}
+	pg := p.open("/.mfa/profile/sessions").is(t, 200)
+	p.follow(p.send(pg, "/.mfa/profile/sessions/revoke")).is(t, 200)
+	left := 0
+	for _, each := range []*person{q, r} {
+		if each.get("/").status == 200 {
+			left++
+		}
+	}
+	if left != 1 {
+		t.Errorf("%d of two other sessions are left after one was ended", left)
+	}
+	p.follow(p.send(p.open("/.mfa/profile/sessions"), "/.mfa/profile/sessions/revoke-others")).is(t, 200)
+	if q.get("/").status == 200 || r.get("/").status == 200 {
+		t.Error("another session is left after all were ended")
+	}
+	p.get("/").is(t, 200)
+
+	q.signIn("member@aurora.example", "/").is(t, 200)
+	chosen := "an entirely different passphrase"
+	g.secret(chosen)
+	pg = p.open("/.mfa/profile/security").is(t, 200)
+	p.send(pg, "/.mfa/profile/security/password", "current", "wrong", "new", chosen, "again", chosen).is(t, 401)
+	p.send(pg, "/.mfa/profile/security/password", "current", password, "new", chosen, "again", "x").is(t, 422)
+	p.follow(p.send(pg, "/.mfa/profile/security/password", "current", password, "new", chosen, "again", chosen)).is(t, 200)
+	p.get("/").is(t, 200)
+	q.get("/").to(t, "/.mfa/login?return=%2F")
+	pg = q.follow(q.send(q.open("/"), "/.mfa/login", "email", "member@aurora.example"))
+	q.send(pg, "/.mfa/login/password", "password", password).is(t, 401)
+	q.send(pg, "/.mfa/login/password", "password", chosen).to(t, "/")
+}
