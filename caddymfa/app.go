@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/gateway/caddymfa/factor"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
@@ -37,6 +38,7 @@ type lifecycle struct {
 	node     *node
 	release  func() // gives back the node; nil: nothing was taken
 	gate     *gateOnce
+	keys     keysModule // nil: no security keys
 	stop     context.CancelFunc
 	address  string // of the first server that serves the pages
 }
@@ -83,6 +85,14 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if l.declared, err = a.declaration(); err != nil {
 		return err
 	}
+	if err := a.provisionFactors(ctx); err != nil {
+		return err
+	}
+	for _, account := range l.declared.Accounts {
+		if account.Accept != 0 && l.keys == nil {
+			return fmt.Errorf("account %q accepts security keys and passkeys only, but nobody can add one: configure webauthn", account.ID)
+		}
+	}
 	if l.pages, err = web.NewRenderer(a.Base); err != nil {
 		return fmt.Errorf("preparing the pages: %w", err)
 	}
@@ -97,6 +107,29 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return fmt.Errorf("loading the storage: %w", err)
 	}
 	return a.takeNode(mod.(storage.Opener))
+}
+
+// keysModule is a module of the namespace mfa.factors that answers with keys.
+type keysModule interface {
+	Keys(name, address string) (factor.Keys, error)
+}
+
+func (a *App) provisionFactors(ctx caddy.Context) error {
+	if a.FactorsRaw == nil {
+		return nil
+	}
+	mods, err := ctx.LoadModule(a, "FactorsRaw")
+	if err != nil {
+		return fmt.Errorf("loading the kinds of second factor: %w", err)
+	}
+	for name, mod := range mods.(map[string]any) {
+		keys, ok := mod.(keysModule)
+		if !ok || a.life.keys != nil {
+			return fmt.Errorf("factor %q: expected one module for security keys and passkeys", name)
+		}
+		a.life.keys = keys
+	}
+	return nil
 }
 
 func (a *App) provisionKeys() error {
@@ -249,11 +282,17 @@ func declare(accounts []AccountConfig, users []UserConfig) ([]operate.DeclaredAc
 			return nil, nil, fmt.Errorf("account %q is declared twice", c.ID)
 		}
 		seen[c.ID] = true
+		accept := mfa.Kinds(0)
+		if c.Accept != "" {
+			if accept, err = mfa.ParseAccept(c.Accept); err != nil {
+				return nil, nil, fmt.Errorf("account %q: %w", c.ID, err)
+			}
+		}
 		name := c.Name
 		if name == "" {
 			name = c.ID
 		}
-		das = append(das, operate.DeclaredAccount{ID: c.ID, Name: name, Policy: policy})
+		das = append(das, operate.DeclaredAccount{ID: c.ID, Name: name, Policy: policy, Accept: accept})
 	}
 	for _, c := range users {
 		email, err := storage.NormaliseEmail(c.Email)
@@ -296,8 +335,14 @@ func (a *App) newLogin(n *node) (*login.Service, error) {
 	if err != nil {
 		return nil, err
 	}
+	var keys factor.Keys
+	if a.life.keys != nil {
+		if keys, err = a.life.keys.Keys(a.Name, a.life.address); err != nil {
+			return nil, err
+		}
+	}
 	return &login.Service{
-		Store: n.store, Facts: n.facts, Sessions: sessions, Box: n.box, Passwords: n.passwords,
+		Keys: keys, Store: n.store, Facts: n.facts, Sessions: sessions, Box: n.box, Passwords: n.passwords,
 		Limiter: &limit.Limiter{Store: n.store, Now: now, MAC: n.box.MAC},
 		Factors: standardFactors(), Now: now, Issuer: a.Name, Snooze: time.Duration(a.Snooze),
 		Record: (&auditor{store: n.store, log: a.life.audit, fault: a.life.log}).record,

@@ -37,6 +37,7 @@ var layers = map[string][]string{
 	"~/storage/storagetest": {"~/mfa", "~/storage"},
 	"~/storage/sqlite":      {"~/mfa", "~/storage", "~/storage/sqlstore"},
 	"~/factor/totp":         {"~/mfa", "~/factor"},
+	"~/factor/webauthn":     {"~/mfa", "~/factor"},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
 	"~/internal/limit":   {"~/mfa", "~/storage"},
@@ -50,7 +51,7 @@ var layers = map[string][]string{
 	"~/internal/web": {"~/mfa", "~/storage", "~/factor",
 		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 
-	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp",
+	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp", "~/factor/webauthn",
 		"~/internal/adminapi", "~/internal/facts", "~/internal/limit", "~/internal/login",
 		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/web"},
 	module + "/cmd/caddy": {"~"},
@@ -60,7 +61,7 @@ var layers = map[string][]string{
 // One dependency has one importer, as far as it can: what replaces it, or finds
 // a flaw in it, looks in one place.
 var others = map[string][]string{
-	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", module + "/cmd/caddy"},
+	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", "~/factor/webauthn", module + "/cmd/caddy"},
 	"go.uber.org/zap":                      {"~"},
 	"github.com/prometheus/client_golang":  {"~"},
 	"github.com/spf13/cobra":               {"~"},
@@ -75,6 +76,7 @@ var others = map[string][]string{
 	"github.com/pquerna/otp":               {"~/factor/totp"},
 	"github.com/boombuler/barcode":         {"~/factor/totp"},
 	"modernc.org/sqlite":                   {"~/storage/sqlite"},
+	"github.com/go-webauthn/webauthn":      {"~/factor/webauthn"},
 }
 
 // listed is what `go list -json` says about a package.

@@ -33,6 +33,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //
 //	mfa {
 //	    storage            <module> [<args...>] { ... }
+//	    webauthn           <domain> { ... }
 //	    master_key         <placeholder>
 //	    former_master_keys <placeholders...>
 //	    base               <path>
@@ -49,6 +50,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    account <id> {
 //	        name   <text>
 //	        policy optional|suggested|required
+//	        accept any|webauthn
 //	    }
 //	    user <email> {
 //	        name     <text>
@@ -96,6 +98,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, seen given) error {
 	switch option {
 	case "storage":
 		return a.unmarshalStorage(d)
+	case "webauthn":
+		return a.unmarshalFactor(d)
 	case "master_key":
 		return readSecret(d, &a.MasterKey)
 	case "former_master_keys":
@@ -141,6 +145,20 @@ func (a *App) unmarshalStorage(d *caddyfile.Dispenser) error {
 		return d.Errf("module mfa.storage.%s (%T) is no storage", name, unm)
 	}
 	a.StorageRaw = caddyconfig.JSONModuleObject(unm, "module", name, nil)
+	return nil
+}
+
+// unmarshalFactor reads a kind of second factor, in the words of that kind.
+func (a *App) unmarshalFactor(d *caddyfile.Dispenser) error {
+	name := d.Val()
+	unm, err := caddyfile.UnmarshalModule(d, "mfa.factors."+name)
+	if err != nil {
+		return err
+	}
+	if a.FactorsRaw == nil {
+		a.FactorsRaw = make(caddy.ModuleMap)
+	}
+	a.FactorsRaw[name] = caddyconfig.JSON(unm, nil)
 	return nil
 }
 

@@ -39,6 +39,13 @@ func unmarshalAccount(d *caddyfile.Dispenser, list *[]AccountConfig) error {
 			if _, err := mfa.ParsePolicy(c.Policy); err != nil {
 				return d.WrapErr(err)
 			}
+		case "accept":
+			if err := readText(d, &c.Accept); err != nil {
+				return err
+			}
+			if _, err := mfa.ParseAccept(c.Accept); err != nil {
+				return d.WrapErr(err)
+			}
 		default:
 			return d.Errf("unrecognized account option '%s'", option)
 		}

@@ -62,9 +62,9 @@ func accountsCommand() *cobra.Command {
 		if *asJSON {
 			return printJSON(cmd, accounts)
 		}
-		rows := [][]string{{"ID", "NAME", "POLICY", "SINCE", "STATE"}}
+		rows := [][]string{{"ID", "NAME", "POLICY", "ACCEPTS", "SINCE", "STATE"}}
 		for _, a := range accounts {
-			rows = append(rows, []string{a.ID, a.Name, a.Policy, a.PolicyAt.Format(time.DateOnly), state(a.Disabled, a.Declared, true)})
+			rows = append(rows, []string{a.ID, a.Name, a.Policy, a.Accept, a.PolicyAt.Format(time.DateOnly), state(a.Disabled, a.Declared, true)})
 		}
 		return table(cmd.OutOrStdout(), rows)
 	}
@@ -98,7 +98,7 @@ func accountAddCommand() *cobra.Command {
 }
 
 func policyCommand() *cobra.Command {
-	return &cobra.Command{
+	cmd := &cobra.Command{
 		Use:   "policy <account> <optional|suggested|required>",
 		Short: "Sets how strictly an account's people must prove who they are",
 		Long: `
@@ -108,20 +108,27 @@ who are signed in: they keep their session and are asked for what is missing.
   optional    who has an authenticator is asked for it
   suggested   who has none is invited to set one up, and may put it off
   required    nobody enters without a second factor
+
+With --accept webauthn only security keys and passkeys count, which a forged
+site cannot use; codes from an app no longer do. --accept any takes that back.
 `,
-		Example: "  $ caddy mfa policy citadel required",
-		Args:    exactly(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := reach(cmd)
-			if err != nil {
-				return err
-			}
-			var change adminapi.PolicyChange
-			if err := api.do(http.MethodPut, "accounts/"+url.PathEscape(args[0])+"/policy", adminapi.Policy{Policy: args[1]}, &change); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "The policy of %s is now %s; it was %s.\n", change.Account, change.Policy, change.Former)
-			return nil
-		},
+		Example: `  $ caddy mfa policy citadel required
+  $ caddy mfa policy citadel required --accept webauthn`,
+		Args: exactly(2),
 	}
+	accept := cmd.Flags().String("accept", "", "Which second factors count: any or webauthn (default: as it is)")
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		api, err := reach(cmd)
+		if err != nil {
+			return err
+		}
+		var change adminapi.PolicyChange
+		in := adminapi.Policy{Policy: args[1], Accept: *accept}
+		if err := api.do(http.MethodPut, "accounts/"+url.PathEscape(args[0])+"/policy", in, &change); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "The policy of %s is now %s; it was %s.\n", change.Account, change.Policy, change.Former)
+		return nil
+	}
+	return cmd
 }

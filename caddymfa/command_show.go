@@ -71,6 +71,7 @@ func explained(x adminapi.Explanation) [][2]string {
 		{"user", x.User + off(f.UserDisabled)},
 		{"account", x.Account + off(f.AccountDisabled)},
 		{"policy", f.Policy},
+		{"accepts", f.Accept},
 		{"membership", f.Membership},
 		{"role", f.Role},
 		{"enrolled", orNone(f.Enrolled)},

@@ -116,7 +116,7 @@ func TestCommandDoesWhatItSays(t *testing.T) {
 	s := newShell(t)
 	for _, c := range []struct{ args, want string }{
 		{"status", "pages      /.mfa"},
-		{"accounts", "ID     NAME               POLICY    SINCE       STATE\nacme   Acme Distribution  optional  "},
+		{"accounts", "ID     NAME               POLICY    ACCEPTS  SINCE       STATE\nacme   Acme Distribution  optional  any      "},
 		{"accounts", "fixed  Fixed              required  "},
 		{"policy acme required", "The policy of acme is now required; it was optional.\n"},
 		{"users", "ana@acme.example    Ana Souza  acme:member  -               no password"},
@@ -144,6 +144,13 @@ func TestCommandDoesWhatItSays(t *testing.T) {
 			t.Errorf("%s printed\n%s\nwithout\n%s", c.args, got, c.want)
 		}
 	}
+}
+
+func TestCommandAcceptsKeysOnlyWhereThereAreKeys(t *testing.T) {
+	s := newShell(t)
+	s.fails("", "configure webauthn first", "policy", "acme", "required", "--accept", "webauthn")
+	s.fails("", "accept any or webauthn", "policy", "acme", "required", "--accept", "sms")
+	s.ok("policy", "acme", "required", "--accept", "any")
 }
 
 func TestCommandIsInForceAtOnce(t *testing.T) {

@@ -15,6 +15,10 @@ type App struct {
 	// Caddy's data directory.
 	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=mfa.storage inline_key=module"`
 
+	// Kinds of second factor beside codes from an app, which are always there:
+	// modules of the namespace `mfa.factors`. Default: none.
+	FactorsRaw caddy.ModuleMap `json:"factors,omitempty" caddy:"namespace=mfa.factors"`
+
 	// The key that seals secrets in the store: 32 bytes in base64, best given
 	// as a placeholder such as `{env.MFA_MASTER_KEY}` or
 	// `{file./run/secrets/mfa-master-key}`. All nodes of one store need the same
@@ -86,6 +90,9 @@ type AccountConfig struct {
 	Name string `json:"name,omitempty"`
 	// `optional`, `suggested` or `required`.
 	Policy string `json:"policy"`
+	// Which kinds of second factor count: `any`, or `webauthn` for security keys
+	// and passkeys only, which phishing cannot relay. Default: `any`.
+	Accept string `json:"accept,omitempty"`
 }
 
 // UserConfig declares a person.

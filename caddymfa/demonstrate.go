@@ -26,7 +26,14 @@ func (a *App) demonstrate(ctx context.Context, op *operate.Operator) error {
 		return errors.New("a password is needed")
 	}
 	for _, account := range accounts {
-		if err := op.AddAccount(ctx, account.ID, account.Name, account.Policy); err != nil && !errors.Is(err, storage.ErrExists) {
+		err := op.AddAccount(ctx, account.ID, account.Name, account.Policy)
+		if errors.Is(err, storage.ErrExists) {
+			continue
+		}
+		if err == nil && account.Accept != 0 {
+			_, err = op.SetPolicy(ctx, account.ID, account.Policy, &account.Accept)
+		}
+		if err != nil {
 			return fmt.Errorf("account %q: %w", account.ID, err)
 		}
 	}

@@ -185,6 +185,26 @@ func ParseKinds(s string) (Kinds, error) {
 	return set, nil
 }
 
+// ParseAccept reads which kinds count in an account: "any", or "webauthn" for
+// those that phishing cannot relay (NIST SP 800-63B-4, section 3.2.5).
+func ParseAccept(s string) (Kinds, error) {
+	switch s {
+	case "any":
+		return 0, nil
+	case WebAuthn.String():
+		return Kinds(WebAuthn), nil
+	}
+	return 0, fmt.Errorf("unknown choice %q: accept any or webauthn", s)
+}
+
+// AcceptString is what ParseAccept reads.
+func (s Kinds) AcceptString() string {
+	if s == 0 {
+		return "any"
+	}
+	return s.String()
+}
+
 // String lists the set's names, separated by commas.
 func (s Kinds) String() string {
 	var names []string

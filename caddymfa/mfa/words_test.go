@@ -30,6 +30,11 @@ func TestNamesReadBack(t *testing.T) {
 			t.Errorf("kinds %v read back as %v, %v", s, got, err)
 		}
 	}
+	for _, s := range []Kinds{0, Kinds(WebAuthn)} {
+		if got, err := ParseAccept(s.AcceptString()); err != nil || got != s {
+			t.Errorf("accepting %v reads back as %v, %v", s, got, err)
+		}
+	}
 	for _, none := range []fmt.Stringer{Policy(0), Policy(9), Role(0), Role(9), MemberState(0), Kind(0)} {
 		if none.String() != "none" {
 			t.Errorf("%T(%d) is called %q", none, none, none)
@@ -40,6 +45,7 @@ func TestNamesReadBack(t *testing.T) {
 		"role":   func(s string) error { _, err := ParseRole(s); return err },
 		"state":  func(s string) error { _, err := ParseMemberState(s); return err },
 		"kind":   func(s string) error { _, err := ParseKind(s); return err },
+		"accept": func(s string) error { _, err := ParseAccept(s); return err },
 		"kinds":  func(s string) error { _, err := ParseKinds("totp," + s); return err },
 	} {
 		for _, bad := range []string{"off", "none", "Required", " admin"} {

@@ -27,6 +27,7 @@ type Account struct {
 	ID       string    `json:"id"`
 	Name     string    `json:"name"`
 	Policy   string    `json:"policy"`
+	Accept   string    `json:"accept"`    // "any", or the kinds of second factor that count
 	PolicyBy string    `json:"policy_by"` // user id, "operator" or "configuration"
 	PolicyAt time.Time `json:"policy_at"`
 	Disabled bool      `json:"disabled"`
@@ -36,7 +37,7 @@ type Account struct {
 
 func accountJSON(a storage.Account) Account {
 	return Account{
-		ID: a.ID, Name: a.Name, Policy: a.Policy.String(), PolicyBy: a.PolicyBy, PolicyAt: a.PolicyAt.UTC(),
+		ID: a.ID, Name: a.Name, Policy: a.Policy.String(), Accept: a.Accept.AcceptString(), PolicyBy: a.PolicyBy, PolicyAt: a.PolicyAt.UTC(),
 		Disabled: a.Disabled, Declared: a.Origin == storage.FromConfig,
 	}
 }
@@ -93,6 +94,7 @@ func (c *call) addAccount() (any, error) {
 // Policy is the policy to set.
 type Policy struct {
 	Policy string `json:"policy"`
+	Accept string `json:"accept,omitempty"` // "any" or "webauthn"; empty: as it is
 }
 
 // PolicyChange tells what a policy was before. It is in force already.
@@ -111,7 +113,15 @@ func (c *call) setPolicy() (any, error) {
 	if err != nil {
 		return nil, invalid("%w", err)
 	}
-	former, err := c.Operator.SetPolicy(c.ctx, c.at["account"], policy)
+	var accept *mfa.Kinds
+	if in.Accept != "" {
+		kinds, err := mfa.ParseAccept(in.Accept)
+		if err != nil {
+			return nil, invalid("%w", err)
+		}
+		accept = &kinds
+	}
+	former, err := c.Operator.SetPolicy(c.ctx, c.at["account"], policy, accept)
 	if err != nil {
 		return nil, err
 	}

@@ -29,6 +29,7 @@ type Facts struct {
 	FirstFactor       string     `json:"first_factor"`
 	SecondFactor      string     `json:"second_factor"` // "none": not shown
 	Policy            string     `json:"policy"`
+	Accept            string     `json:"accept"` // "any", or the kinds of second factor that count
 	AccountDisabled   bool       `json:"account_disabled"`
 	IdentityProviders []string   `json:"identity_providers"`
 	UserDisabled      bool       `json:"user_disabled"`
@@ -62,7 +63,7 @@ func (c *call) explain() (any, error) {
 		Because: because[x.Decision.Reason], IdentityProvider: x.Decision.Provider,
 		Facts: Facts{
 			At: f.Now.UTC(), FirstFactor: f.Proof.FirstBy, SecondFactor: f.Proof.SecondBy.String(),
-			Policy: f.Account.Policy.String(), AccountDisabled: f.Account.Disabled, IdentityProviders: append([]string{}, f.Account.Providers...),
+			Policy: f.Account.Policy.String(), Accept: f.Account.Accept.AcceptString(), AccountDisabled: f.Account.Disabled, IdentityProviders: append([]string{}, f.Account.Providers...),
 			UserDisabled: f.User.Disabled, Membership: f.Member.State.String(), Role: f.Member.Role.String(),
 			Enrolled: kinds(f.Enrolled), DomainVerified: f.Domain.Verified, DomainEnforced: f.Domain.Enforce,
 		},
@@ -92,6 +93,7 @@ var because = map[mfa.Reason]string{
 	mfa.SecondFactor:       "A second factor was shown in this session.",
 	mfa.Enrolled:           "The person has an authenticator and is asked for it, whatever the policy.",
 	mfa.SecondFactorTooOld: "The route wants a fresher second factor.",
+	mfa.KindNotAccepted:    "The account accepts security keys and passkeys only, and the person has none yet.",
 	mfa.PolicyRequired:     "The account requires a second factor and the person has no authenticator yet.",
 	mfa.RouteRequires:      "The route requires a second factor and the person has no authenticator yet.",
 	mfa.PolicySuggested:    "The account suggests a second factor and the person has no authenticator yet.",

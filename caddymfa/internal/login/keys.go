@@ -137,9 +137,14 @@ func (s *Service) AnswerKey(ctx context.Context, c Client, sess *storage.Session
 		}
 		return none, err
 	}
-	about, err := s.spendKey(ctx, sess.User, func(states [][]byte) (int, []byte, factor.Credential, error) {
-		return s.Keys.FinishAssertion(ceremony, response, states, s.Now())
-	})
+	rows, states, err := s.keysOf(ctx, sess.User)
+	if err != nil {
+		return none, errors.Join(err, s.Limiter.TakeBack(ctx, limit.SecondFactor, sess.User, mfa.WebAuthn.String()))
+	}
+	index, state, about, err := s.Keys.FinishAssertion(ceremony, response, states, s.Now())
+	if err == nil {
+		err = s.spendKey(ctx, rows[index], state)
+	}
 	if errors.Is(err, factor.ErrIncorrect) {
 		e := s.event(c, sess, "challenge", "refused", "wrong_webauthn")
 		e.Detail = shorten(err.Error(), 200)
@@ -162,20 +167,11 @@ func (s *Service) AnswerKey(ctx context.Context, c Client, sess *storage.Session
 	return next, nil
 }
 
-// spendKey lets finish find out which key answered, and stores that key's new
-// state (its signature counter) if nobody else did meanwhile: an answer seen
-// twice is accepted once.
-func (s *Service) spendKey(ctx context.Context, user string, finish func(states [][]byte) (int, []byte, factor.Credential, error)) (factor.Credential, error) {
-	rows, states, err := s.keysOf(ctx, user)
-	if err != nil {
-		return factor.Credential{}, err
-	}
-	index, state, about, err := finish(states)
-	if err != nil {
-		return factor.Credential{}, err
-	}
-	read := rows[index]
-	_, err = s.Store.UpdateFactor(ctx, read.ID, func(f *storage.Factor) error {
+// spendKey stores the new state of the key that answered (its signature
+// counter) if nobody else did since it was read: an answer seen twice is
+// accepted once.
+func (s *Service) spendKey(ctx context.Context, read storage.Factor, state []byte) error {
+	_, err := s.Store.UpdateFactor(ctx, read.ID, func(f *storage.Factor) error {
 		if f.Version != read.Version || f.Disabled {
 			return factor.ErrIncorrect
 		}
@@ -183,9 +179,15 @@ func (s *Service) spendKey(ctx context.Context, user string, finish func(states 
 		return nil
 	})
 	if errors.Is(err, storage.ErrNotFound) { // removed a moment ago
-		err = factor.ErrIncorrect
+		return factor.ErrIncorrect
 	}
-	return about, err
+	return err
+}
+
+// passkeyCeremony is a sign-in by passkey under way.
+type passkeyCeremony struct {
+	Data    []byte    `json:"data"`
+	Expires time.Time `json:"expires"`
 }
 
 // AskPasskey begins a sign-in by passkey alone. The ceremony stays with the
@@ -194,7 +196,15 @@ func (s *Service) AskPasskey() (ceremony, options []byte, err error) {
 	if s.Keys == nil {
 		return nil, nil, ErrNoKeys
 	}
-	return s.Keys.BeginDiscoverable()
+	data, options, err := s.Keys.BeginDiscoverable()
+	if err != nil {
+		return nil, nil, err
+	}
+	ceremony, err = json.Marshal(passkeyCeremony{Data: data, Expires: s.Now().Add(ceremonyTime)})
+	if err != nil {
+		return nil, nil, fmt.Errorf("encoding a ceremony: %w", err)
+	}
+	return ceremony, options, nil
 }
 
 // Passkey is the whole sign-in: the key is one factor, and what it asked of its
@@ -206,7 +216,8 @@ func (s *Service) Passkey(ctx context.Context, c Client, ceremony, response []by
 	if s.Keys == nil {
 		return none, ErrNoKeys
 	}
-	if len(ceremony) == 0 {
+	var begun passkeyCeremony
+	if json.Unmarshal(ceremony, &begun) != nil || !s.Now().Before(begun.Expires) {
 		return none, ErrStartAgain
 	}
 	if err := s.Limiter.Once(ctx, "passkey", string(ceremony)); errors.Is(err, limit.ErrCapped) {
@@ -219,21 +230,20 @@ func (s *Service) Passkey(ctx context.Context, c Client, ceremony, response []by
 		return none, err
 	}
 	// The answer names its person; their keys are read inside.
-	var user string
-	_, index, state, about, err := s.Keys.FinishDiscoverable(ceremony, response, s.Now(), func(named string) ([][]byte, error) {
-		user = named
-		_, states, err := s.keysOf(ctx, named)
+	var rows []storage.Factor
+	user, index, state, about, err := s.Keys.FinishDiscoverable(begun.Data, response, s.Now(), func(named string) (states [][]byte, err error) {
+		rows, states, err = s.keysOf(ctx, named)
 		return states, err
 	})
 	var row storage.User
 	if err == nil {
 		row, err = s.Store.User(ctx, user)
 	}
-	if err == nil {
-		about, err = s.spendKey(ctx, user, func([][]byte) (int, []byte, factor.Credential, error) { return index, state, about, nil })
-	}
 	if err == nil && row.Disabled {
 		err = factor.ErrIncorrect
+	}
+	if err == nil {
+		err = s.spendKey(ctx, rows[index], state)
 	}
 	if errors.Is(err, factor.ErrIncorrect) || errors.Is(err, storage.ErrNotFound) {
 		s.Record(ctx, storage.Event{At: s.Now(), Action: "sign_in", Outcome: "refused", Reason: "wrong_passkey",

@@ -34,6 +34,7 @@ type DeclaredAccount struct {
 	ID     string
 	Name   string
 	Policy mfa.Policy
+	Accept mfa.Kinds
 }
 
 // DeclaredUser is one declared person.
@@ -79,13 +80,13 @@ func (o *Operator) declareAccount(ctx context.Context, a DeclaredAccount) error 
 	same := errors.New("as declared")
 	raised := false
 	_, err := o.Store.UpdateAccount(ctx, a.ID, func(row *storage.Account) error {
-		if row.Name == a.Name && row.Policy == a.Policy && row.Origin == storage.FromConfig && !row.Disabled {
+		if row.Name == a.Name && row.Policy == a.Policy && row.Accept == a.Accept && row.Origin == storage.FromConfig && !row.Disabled {
 			return same
 		}
-		if raised = row.Policy != a.Policy; raised {
+		if raised = row.Policy != a.Policy || row.Accept != a.Accept; raised {
 			row.PolicyBy, row.PolicyAt = byConfig, o.Now()
 		}
-		row.Name, row.Policy, row.Origin, row.Disabled = a.Name, a.Policy, storage.FromConfig, false
+		row.Name, row.Policy, row.Accept, row.Origin, row.Disabled = a.Name, a.Policy, a.Accept, storage.FromConfig, false
 		return nil
 	})
 	switch {
@@ -94,11 +95,11 @@ func (o *Operator) declareAccount(ctx context.Context, a DeclaredAccount) error 
 	case errors.Is(err, storage.ErrNotFound):
 		raised = true
 		err = o.Store.CreateAccount(ctx, storage.Account{
-			ID: a.ID, Name: a.Name, Policy: a.Policy, PolicyBy: byConfig, PolicyAt: o.Now(), Origin: storage.FromConfig, Created: o.Now(),
+			ID: a.ID, Name: a.Name, Policy: a.Policy, Accept: a.Accept, PolicyBy: byConfig, PolicyAt: o.Now(), Origin: storage.FromConfig, Created: o.Now(),
 		})
 	}
 	if err == nil && raised {
-		o.Record(ctx, storage.Event{At: o.Now(), Action: "set_policy", Outcome: "ok", Reason: a.Policy.String(), Actor: byConfig, Account: a.ID})
+		o.Record(ctx, storage.Event{At: o.Now(), Action: "set_policy", Outcome: "ok", Reason: a.Policy.String(), Actor: byConfig, Account: a.ID, Detail: "accepts " + a.Accept.AcceptString()})
 	}
 	return err
 }

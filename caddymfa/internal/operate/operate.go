@@ -91,23 +91,33 @@ func (o *Operator) AddAccount(ctx context.Context, id, name string, policy mfa.P
 	return nil
 }
 
-// SetPolicy changes an account's policy. It is in force when this returns.
-func (o *Operator) SetPolicy(ctx context.Context, id string, policy mfa.Policy) (former mfa.Policy, err error) {
+// errNoKeys refuses to lock everybody out of an account.
+var errNoKeys = fmt.Errorf("%w: nobody can add a security key or passkey here: configure webauthn first", ErrInvalid)
+
+// SetPolicy changes an account's policy and, unless accept is nil, which kinds
+// of second factor count. It is in force when this returns.
+func (o *Operator) SetPolicy(ctx context.Context, id string, policy mfa.Policy, accept *mfa.Kinds) (former mfa.Policy, err error) {
 	if !policy.Valid() {
 		return 0, fmt.Errorf("%w: a policy is needed: optional, suggested or required", ErrInvalid)
 	}
-	_, err = o.Store.UpdateAccount(ctx, id, func(a *storage.Account) error {
+	if accept != nil && *accept != 0 && o.Login.Keys == nil {
+		return 0, errNoKeys
+	}
+	changed, err := o.Store.UpdateAccount(ctx, id, func(a *storage.Account) error {
 		if a.Origin == storage.FromConfig {
 			return errReadOnly
 		}
 		former = a.Policy
+		if accept != nil {
+			a.Accept = *accept
+		}
 		a.Policy, a.PolicyBy, a.PolicyAt = policy, byOperator, o.Now()
 		return nil
 	})
 	if err != nil {
 		return 0, aboutAccount(id, err)
 	}
-	o.record(ctx, storage.Event{Action: "set_policy", Reason: policy.String(), Account: id, Detail: "was " + former.String()})
+	o.record(ctx, storage.Event{Action: "set_policy", Reason: policy.String(), Account: id, Detail: "was " + former.String() + "; accepts " + changed.Accept.AcceptString()})
 	return former, nil
 }
 

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/factor"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -30,6 +31,8 @@ func (c *call) postPasskey() error {
 	switch {
 	case errors.Is(err, login.ErrWrong), errors.Is(err, login.ErrStartAgain):
 		return c.loginPage(http.StatusUnauthorized, c.flow.Email, ProblemKey)
+	case errors.Is(err, factor.ErrMalformed):
+		return c.loginPage(http.StatusBadRequest, c.flow.Email, ProblemKeyUnread)
 	case errors.As(err, &wait):
 		return c.loginPage(c.later(wait), c.flow.Email, ProblemWait(wait.Until.Sub(c.s.Login.Now())))
 	case err != nil:
@@ -72,6 +75,8 @@ func (c *call) postEnrollKey() error {
 	switch {
 	case errors.Is(err, login.ErrWrong):
 		return c.keyPage(http.StatusUnauthorized, false, ProblemKeyTwice)
+	case errors.Is(err, factor.ErrMalformed):
+		return c.keyPage(http.StatusBadRequest, false, ProblemKeyUnread)
 	case errors.Is(err, login.ErrStartAgain):
 		return c.keyPage(http.StatusConflict, false, ProblemKey)
 	case errors.Is(err, login.ErrTooMany):

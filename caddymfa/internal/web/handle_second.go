@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/factor"
 	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
@@ -107,6 +108,8 @@ func (c *call) notAnswered(kind mfa.Kind, err error) error {
 		problem = ProblemRecoveryCode
 	case errors.Is(err, login.ErrWrong) && kind == mfa.WebAuthn, errors.Is(err, login.ErrStartAgain):
 		problem = ProblemKey
+	case errors.Is(err, factor.ErrMalformed):
+		status, problem = http.StatusBadRequest, ProblemKeyUnread
 	case errors.Is(err, login.ErrWrong):
 		problem, clock = ProblemCode, c.s.Login.Now()
 	case errors.As(err, &wait):

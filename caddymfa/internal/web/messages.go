@@ -14,6 +14,7 @@ var (
 	ProblemCodeShape       = say("problem.codeshape")
 	ProblemRecoveryCode    = say("problem.recoverycode")
 	ProblemKey             = say("problem.key")
+	ProblemKeyUnread       = say("problem.keyunread")
 	ProblemKeyTwice        = say("problem.keytwice")
 	ProblemLocked          = say("problem.locked")
 	ProblemEnrollExpired   = say("problem.enrollexpired")
