@@ -221,7 +221,8 @@ func (g *gate) until(what string, holds func() bool) {
 	for !holds() {
 		select {
 		case <-ctx.Done():
-			g.t.Fatalf("gave up waiting until %s; the log:\n%s", what, g.log)
+			lines := strings.Split(g.log.String(), "\n")
+			g.t.Fatalf("gave up waiting until %s; the log ends:\n%s", what, strings.Join(lines[max(0, len(lines)-10):], "\n"))
 		case <-tick.C:
 		}
 	}

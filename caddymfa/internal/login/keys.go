@@ -1,6 +1,7 @@
 package login
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -88,9 +89,11 @@ func (s *Service) ConfirmKey(ctx context.Context, c Client, sess *storage.Sessio
 	if err != nil {
 		return next, false, err
 	}
-	if name = shorten(name, 60); name == "" {
-		name = about.Name
+	name = cmp.Or(shorten(name, 60), about.Name)
+	if name == "" && about.Synced {
+		name = "Passkey"
 	}
+	name = cmp.Or(name, "Security key")
 	row := storage.Factor{ID: session.NewID(), User: sess.User, Kind: mfa.WebAuthn, Name: name}
 	return s.add(ctx, c, sess, g, row, state, about.Synced)
 }
