@@ -248,3 +248,20 @@ func publicKey(x, y string) (*ecdsa.PublicKey, error) {
 	}
 	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, xs, ys))
 }
+
+// TestPlaceholdersAndAccessLog: what the configuration around the gate can use.
+func TestPlaceholdersAndAccessLog(t *testing.T) {
+	t.Parallel()
+	g := start(t, in(echo(t)), replace("\n\tmfa\n", "\n\tlog\n\tmfa\n\theader >X-Who \"{http.auth.user.id} {http.auth.user.email} {http.auth.user.account} {http.auth.user.role} {http.auth.user.amr}\"\n"))
+	p := g.person(t)
+	p.get("/x").is(t, 303)
+	p.signIn("member@aurora.example", "/").is(t, 200)
+	pg := p.get("/orders").is(t, 200)
+	id, rest, _ := strings.Cut(pg.header.Get("X-Who"), " ")
+	if len(id) != 22 || rest != "member@aurora.example aurora member pwd" {
+		t.Errorf("the placeholders say %q", pg.header.Get("X-Who"))
+	}
+	for _, field := range []string{`"mfa":"no_session"`, `"mfa":"policy_optional"`, `"user_id":"` + id + `"`} {
+		g.until("the access log has "+field, func() bool { return strings.Contains(g.log.String(), field) })
+	}
+}

@@ -240,11 +240,12 @@ func TestPasskeyIsTheWholeSignIn(t *testing.T) {
 	if _, err := w.Passkey(t.Context(), client, nil, response, nil); !errors.Is(err, ErrStartAgain) {
 		t.Errorf("in a browser that was not asked: %v", err)
 	}
-	if ceremony, options, err = w.AskPasskey(); err != nil {
+	late, options, err := w.AskPasskey()
+	if err != nil {
 		t.Fatal(err)
 	}
 	w.pass(ceremonyTime)
-	if _, err := w.Passkey(t.Context(), client, ceremony, k.get(options), nil); !errors.Is(err, ErrStartAgain) {
+	if _, err := w.Passkey(t.Context(), client, late, k.get(options), nil); !errors.Is(err, ErrStartAgain) {
 		t.Errorf("after %v: %v", ceremonyTime, err)
 	}
 	k.auth.Options.UserNotVerified = true
