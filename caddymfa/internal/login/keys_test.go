@@ -182,7 +182,7 @@ func TestKeyThatIsNotTheirs(t *testing.T) {
 	if !w.said("challenge", "refused", "wrong_webauthn") {
 		t.Error("the audit does not tell of it")
 	}
-	if options, err = w.AskKey(t.Context(), &s); err != nil {
+	if _, err := w.AskKey(t.Context(), &s); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := w.AnswerKey(t.Context(), client, &s, []byte("{")); !errors.Is(err, factor.ErrMalformed) {
