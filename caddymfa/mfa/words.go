@@ -2,6 +2,7 @@ package mfa
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 )
@@ -226,8 +227,13 @@ type Proof struct {
 	Provider string    // id of the identity provider signed in through; empty: none
 	Issuer   string    // the provider's issuer, with Subject the identity (OpenID Connect Core, section 2)
 	Subject  string    // the provider's name for this person
-	Second   time.Time // when a second factor was verified; zero: not yet
-	SecondBy Kind      // which kind it was
+	// What the provider said about the sign-in, separated by spaces: recorded
+	// and shown, and no evidence of ours.
+	ProviderAMR     string
+	ProviderACR     string
+	ProviderSession string    // the provider's own name of its session
+	Second          time.Time // when a second factor was verified; zero: not yet
+	SecondBy        Kind      // which kind it was
 	// Synced says that the key which answered may be copied between its owner's
 	// devices (WebAuthn: backup eligible), as passkeys mostly are.
 	Synced bool
@@ -244,8 +250,9 @@ const (
 // for a key that stays in hardware or may be copied, "user" for a passkey that
 // made sure of its owner, and "mfa" once two factors were shown. A recovery code
 // is knowledge kept on paper, for which RFC 8176 has "otp" (one-time password).
+// After a sign-in through a provider, its own words come first.
 func (p Proof) AMR() []string {
-	var amr []string
+	amr := strings.Fields(p.ProviderAMR)
 	if p.FirstBy == ByPassword {
 		amr = append(amr, "pwd")
 	}
@@ -263,5 +270,8 @@ func (p Proof) AMR() []string {
 	if p.FirstBy == ByPasskey {
 		amr = append(amr, "user")
 	}
-	return append(amr, "mfa")
+	if !slices.Contains(amr, "mfa") {
+		amr = append(amr, "mfa")
+	}
+	return amr
 }

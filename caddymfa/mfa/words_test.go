@@ -84,6 +84,8 @@ func TestAMR(t *testing.T) {
 		{Proof{}, nil},
 		{Proof{First: epoch, FirstBy: ByPassword}, []string{"pwd"}},
 		{Proof{First: epoch, FirstBy: BySSO}, nil},
+		{Proof{First: epoch, FirstBy: BySSO, ProviderAMR: "pwd mfa"}, []string{"pwd", "mfa"}},
+		{Proof{First: epoch, FirstBy: BySSO, ProviderAMR: "pwd mfa", Second: epoch, SecondBy: TOTP}, []string{"pwd", "mfa", "otp"}},
 		{Proof{First: epoch, FirstBy: ByPassword, SecondBy: TOTP}, []string{"pwd"}},
 		{Proof{First: epoch, FirstBy: ByPassword, Second: epoch, SecondBy: TOTP}, []string{"pwd", "otp", "mfa"}},
 		{Proof{First: epoch, FirstBy: ByPassword, Second: epoch, SecondBy: Recovery}, []string{"pwd", "otp", "mfa"}},

@@ -102,6 +102,10 @@ type Sessions interface {
 	// RevokeSessionsOf ends all of a person's sessions but one ("": all), and
 	// returns how many.
 	RevokeSessionsOf(ctx context.Context, user, except string, at time.Time) (int, error)
+	// RevokeSessionsThrough revokes the live sessions that came through an
+	// issuer: those of a subject, of one session of the issuer's, or of both
+	// together where both are named. It returns how many there were.
+	RevokeSessionsThrough(ctx context.Context, issuer, subject, session string, at time.Time) (int, error)
 	// SweepSessions deletes up to limit rows that were over before the given
 	// time, and returns how many.
 	SweepSessions(ctx context.Context, before time.Time, limit int) (int, error)

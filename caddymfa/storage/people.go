@@ -120,6 +120,7 @@ type IdentityProvider struct {
 	Account  string
 	Kind     string // "oidc", "ldap"
 	Name     string // what people see
+	Issuer   string // who it says it is, where its kind proves that; else empty
 	Settings []byte // the kind's own, sealed where secret
 	Disabled bool
 	Origin   Origin
@@ -139,10 +140,30 @@ type Domains interface {
 	RemoveDomain(ctx context.Context, account, name string) error
 	// ProvidersOf lists an account's identity providers by id.
 	ProvidersOf(ctx context.Context, account string) ([]IdentityProvider, error)
+	// Provider returns one, whichever account it is of.
+	Provider(ctx context.Context, id string) (IdentityProvider, error)
+	// ProvidersIssuing lists every account's providers of one issuer, by id.
+	ProvidersIssuing(ctx context.Context, issuer string) ([]IdentityProvider, error)
 	// PutProvider adds or replaces a provider; a provider never changes its
 	// account (ErrConflict).
 	PutProvider(ctx context.Context, p IdentityProvider) error
 	// RemoveProvider ends one, or returns ErrNotFound. Domains that led to it
 	// are no longer enforced.
 	RemoveProvider(ctx context.Context, account, id string) error
+}
+
+// Identity says who somebody is here whom an issuer calls Subject (OpenID
+// Connect Core, section 2). Nothing else that a provider says joins people.
+type Identity struct {
+	Issuer  string
+	Subject string
+	User    string
+	Created time.Time
+}
+
+// Identities stores who is who.
+type Identities interface {
+	Identity(ctx context.Context, issuer, subject string) (Identity, error)
+	// CreateIdentity adds one, or returns ErrExists. ErrNotFound: no such user.
+	CreateIdentity(ctx context.Context, i Identity) error
 }

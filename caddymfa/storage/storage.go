@@ -26,6 +26,7 @@ type Storage interface {
 	Users
 	Memberships
 	Domains
+	Identities
 	Factors
 	RecoveryCodes
 	Sessions

@@ -69,10 +69,10 @@ func (s *Store) RemoveDomain(ctx context.Context, account, name string) error {
 	return nil
 }
 
-const providerColumns = `id, account_id, kind, name, settings, disabled, origin, created_at`
+const providerColumns = `id, account_id, kind, name, issuer, settings, disabled, origin, created_at`
 
 func scanProvider(row scanner) (p storage.IdentityProvider, err error) {
-	err = row.Scan(&p.ID, &p.Account, &p.Kind, &p.Name, &p.Settings, &p.Disabled,
+	err = row.Scan(&p.ID, &p.Account, &p.Kind, &p.Name, &p.Issuer, &p.Settings, &p.Disabled,
 		word[storage.Origin]{&p.Origin, parseOrigin}, instant{&p.Created})
 	return p, err
 }
@@ -87,15 +87,34 @@ func (s *Store) ProvidersOf(ctx context.Context, account string) ([]storage.Iden
 	return list, nil
 }
 
+// Provider implements [storage.Domains].
+func (s *Store) Provider(ctx context.Context, id string) (storage.IdentityProvider, error) {
+	p, err := one(ctx, s.read, scanProvider, `SELECT `+providerColumns+` FROM identity_providers WHERE id = ?`, id)
+	if err != nil {
+		return storage.IdentityProvider{}, fmt.Errorf("reading identity provider %q: %w", id, err)
+	}
+	return p, nil
+}
+
+// ProvidersIssuing implements [storage.Domains].
+func (s *Store) ProvidersIssuing(ctx context.Context, issuer string) ([]storage.IdentityProvider, error) {
+	list, err := all(ctx, s.read, scanProvider,
+		`SELECT `+providerColumns+` FROM identity_providers WHERE issuer = ? AND issuer <> '' ORDER BY id`, issuer)
+	if err != nil {
+		return nil, fmt.Errorf("listing the identity providers of an issuer: %w", err)
+	}
+	return list, nil
+}
+
 // PutProvider implements [storage.Domains].
 func (s *Store) PutProvider(ctx context.Context, p storage.IdentityProvider) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectAccount, p.Account)
-		return t.touch(ctx, storage.ErrConflict, `INSERT INTO identity_providers (`+providerColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, settings = excluded.settings,
+		return t.touch(ctx, storage.ErrConflict, `INSERT INTO identity_providers (`+providerColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, issuer = excluded.issuer, settings = excluded.settings,
 				disabled = excluded.disabled, origin = excluded.origin, created_at = excluded.created_at
 			WHERE identity_providers.account_id = excluded.account_id`,
-			p.ID, p.Account, p.Kind, p.Name, blob(p.Settings), flag(p.Disabled), originName(p.Origin), micros(p.Created))
+			p.ID, p.Account, p.Kind, p.Name, p.Issuer, blob(p.Settings), flag(p.Disabled), originName(p.Origin), micros(p.Created))
 	})
 	if err != nil {
 		return fmt.Errorf("putting identity provider %q into account %q: %w", p.ID, p.Account, err)

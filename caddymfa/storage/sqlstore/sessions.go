@@ -14,17 +14,17 @@ import (
 const maxSessions = 100
 
 const sessionColumns = `id, user_id, account_id, first_at, first_by, provider, issuer, subject, second_at, second_by, second_synced,
-	created_at, seen_at, expires_at, revoked_at, browser, network, version`
+	provider_amr, provider_acr, provider_sid, created_at, seen_at, expires_at, revoked_at, browser, network, version`
 
 // A session in no account has NULL for it; see optional.
 const sessionFields = `id, user_id, COALESCE(account_id, ''), first_at, first_by, provider, issuer, subject, second_at, second_by, second_synced,
-	created_at, seen_at, expires_at, revoked_at, browser, network, version`
+	provider_amr, provider_acr, provider_sid, created_at, seen_at, expires_at, revoked_at, browser, network, version`
 
 func scanSession(row scanner) (v storage.Session, err error) {
 	p := &v.Proof
 	err = row.Scan(&v.ID, &v.User, &v.Account, instant{&p.First}, &p.FirstBy, &p.Provider, &p.Issuer, &p.Subject,
 		instant{&p.Second}, word[mfa.Kind]{&p.SecondBy, parseSecond}, &p.Synced,
-		instant{&v.Created}, instant{&v.Seen}, instant{&v.Expires}, instant{&v.Revoked}, &v.Browser, &v.Network, &v.Version)
+		&p.ProviderAMR, &p.ProviderACR, &p.ProviderSession, instant{&v.Created}, instant{&v.Seen}, instant{&v.Expires}, instant{&v.Revoked}, &v.Browser, &v.Network, &v.Version)
 	p.User = v.User
 	return v, err
 }
@@ -73,10 +73,10 @@ func insertSession(ctx context.Context, t *tx, v storage.Session) error {
 	if err := ownProof(v.User, p); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+	_, err := t.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
 		v.ID, v.User, optional(v.Account), micros(p.First), p.FirstBy, p.Provider, p.Issuer, p.Subject,
 		micros(p.Second), p.SecondBy.String(), flag(p.Synced),
-		micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), v.Browser, v.Network)
+		p.ProviderAMR, p.ProviderACR, p.ProviderSession, micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), v.Browser, v.Network)
 	return err
 }
 
@@ -94,10 +94,11 @@ func (s *Store) UpdateSession(ctx context.Context, id string, change func(*stora
 			}
 			return all(ctx, t, scanSession, `UPDATE sessions
 				SET account_id = ?, first_at = ?, first_by = ?, provider = ?, issuer = ?, subject = ?, second_at = ?, second_by = ?, second_synced = ?,
+					provider_amr = ?, provider_acr = ?, provider_sid = ?,
 					seen_at = ?, expires_at = ?, revoked_at = ?, browser = ?, network = ?, version = version + 1
 				WHERE id = ? AND version = ? AND revoked_at = 0 RETURNING `+sessionFields,
 				optional(next.Account), micros(p.First), p.FirstBy, p.Provider, p.Issuer, p.Subject, micros(p.Second), p.SecondBy.String(), flag(p.Synced),
-				micros(next.Seen), micros(next.Expires), micros(next.Revoked), next.Browser, next.Network,
+				p.ProviderAMR, p.ProviderACR, p.ProviderSession, micros(next.Seen), micros(next.Expires), micros(next.Revoked), next.Browser, next.Network,
 				id, old.Version)
 		},
 		subject: storage.SubjectSession,
@@ -161,6 +162,31 @@ func (s *Store) RevokeSessionsOf(ctx context.Context, user, except string, at ti
 		return 0, fmt.Errorf("revoking the sessions of user %q: %w", user, err)
 	}
 	return len(revoked), nil
+}
+
+// RevokeSessionsThrough implements [storage.Sessions].
+func (s *Store) RevokeSessionsThrough(ctx context.Context, issuer, subject, session string, at time.Time) (int, error) {
+	if issuer == "" || subject == "" && session == "" {
+		return 0, errors.New("revoking the sessions of a provider: neither person nor session is named")
+	}
+	n := 0
+	err := s.transact(ctx, func(t *tx) error {
+		if err := dated(at); err != nil {
+			return err
+		}
+		revoked, err := all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, version = version + 1
+			WHERE issuer = ? AND (subject = ? OR ? = '') AND (provider_sid = ? OR ? = '') AND revoked_at = 0 RETURNING id`,
+			micros(at), issuer, subject, subject, session, session)
+		for _, id := range revoked {
+			t.changed(storage.SubjectSession, id)
+		}
+		n = len(revoked)
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("revoking the sessions of a provider: %w", err)
+	}
+	return n, nil
 }
 
 // SweepSessions implements [storage.Sessions].

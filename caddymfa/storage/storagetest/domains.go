@@ -9,7 +9,7 @@ import (
 
 func provider(t *testing.T, s storage.Storage, account, id string) storage.IdentityProvider {
 	t.Helper()
-	p := storage.IdentityProvider{ID: id, Account: account, Kind: "oidc", Name: "Entra " + id, Settings: []byte("sealed"), Created: now}
+	p := storage.IdentityProvider{ID: id, Account: account, Kind: "oidc", Name: "Entra " + id, Issuer: "https://login.example/" + account, Settings: []byte("sealed"), Created: now}
 	must(t, s.PutProvider(t.Context(), p))
 	return p
 }

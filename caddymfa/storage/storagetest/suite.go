@@ -39,6 +39,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"memberships", membershipChecks},
 		{"domains", domainChecks},
 		{"providers", providerChecks},
+		{"identities", identityChecks},
 		{"factors", factorChecks},
 		{"recovery codes", recoveryChecks},
 		{"sessions", sessionChecks},
