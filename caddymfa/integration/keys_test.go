@@ -1,6 +1,8 @@
 package integration_test
 
 import (
+	"encoding/base64"
+	"slices"
 	"strings"
 	"testing"
 
@@ -28,6 +30,16 @@ func (b *tab) plugIn(builtIn bool) webauthn.AuthenticatorID {
 func (b *tab) touch(id webauthn.AuthenticatorID, does bool) {
 	b.t.Helper()
 	command(b, webauthn.SetAutomaticPresenceSimulation, webauthn.SetAutomaticPresenceSimulationParams{AuthenticatorID: id, Enabled: does})
+}
+
+// credentials lists what the authenticator holds: ids, in base64.
+func (b *tab) credentials(id webauthn.AuthenticatorID) []string {
+	b.t.Helper()
+	var ids []string
+	for _, c := range command(b, webauthn.GetCredentials, webauthn.GetCredentialsParams{AuthenticatorID: id}).Credentials {
+		ids = append(ids, base64.StdEncoding.EncodeToString(c.CredentialID))
+	}
+	return ids
 }
 
 // withoutSuggestions makes the browser one that has no suggestions of passkeys.
@@ -190,19 +202,24 @@ func TestJourneyKeyGoesWrong(t *testing.T) {
 		// Somebody else, who knows the password of another person, answers with
 		// a passkey of their own.
 		b.signIn("member@aurora.example", "/")
+		former := b.credentials(id)
 		b.addKey("Another's")
 		b.leave()
+		others := slices.DeleteFunc(b.credentials(id), func(c string) bool { return slices.Contains(former, c) })
+		if len(others) != 1 {
+			t.Fatalf("the authenticator has %q more", others)
+		}
 		b.signIn("member@citadel.example", "/orders")
 		b.at("/.mfa/challenge")
-		b.load(chromedp.Evaluate[chromedp.Void](`(async () => {
+		b.load(chromedp.Evaluate[chromedp.Void](`(async (id) => {
 			const form = document.querySelector("form[action$=webauthn]");
 			const options = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(form.dataset.keyGet));
-			options.allowCredentials = [];
+			options.allowCredentials = [{type: "public-key", id: Uint8Array.fromBase64(id)}];
 			const credential = await navigator.credentials.get({publicKey: options});
 			form.elements.response.value = JSON.stringify(credential.toJSON());
 			form.dataset.answered = "yes";
 			form.submit();
-		})()`))
+		})("` + others[0] + `")`))
 		b.at("/.mfa/challenge/webauthn", "not accepted")
 		b.open("/orders")
 		b.at("/.mfa/challenge")

@@ -115,6 +115,10 @@ func (k *Keys) FinishRegistration(remember, response []byte, now time.Time) ([]b
 	if err != nil {
 		return nil, factor.Credential{}, incorrect(err)
 	}
+	// Without an attestation nothing has been verified with the key so far.
+	if _, err := webauthncose.ParsePublicKey(credential.PublicKey); err != nil {
+		return nil, factor.Credential{}, incorrect(err)
+	}
 	if slices.ContainsFunc(c.Existing, func(id []byte) bool { return string(id) == string(credential.ID) }) {
 		return nil, factor.Credential{}, fmt.Errorf("%w: this key is registered already", factor.ErrIncorrect)
 	}

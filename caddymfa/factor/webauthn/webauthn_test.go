@@ -43,13 +43,13 @@ func owned() device.Authenticator {
 
 func TestRegistrationAndAssertion(t *testing.T) {
 	for _, kind := range []device.KeyType{device.KeyTypeEC2, device.KeyTypeRSA} {
-		k, auth, cred := newKeys(t, Module{}), owned(), device.NewCredential(kind)
+		k, auth, cred := newKeys(t, Module{}), owned(), credential(kind)
 		auth.Aaguid, _ = parseAAGUID("ee882879-721c-4913-9775-3dfcce97072a")
 		state, about := register(t, k, auth, cred)
 		if about.Name != "YubiKey 5" || about.Synced || !about.Verified {
 			t.Errorf("%s: %+v", kind, about)
 		}
-		other := device.NewCredential(kind)
+		other := credential(kind)
 		second, _ := register(t, k, auth, other)
 		for want, answering := range []device.Credential{cred, other} {
 			answering.Counter = 7
@@ -72,7 +72,7 @@ func TestRegistrationAndAssertion(t *testing.T) {
 }
 
 func TestPasskey(t *testing.T) {
-	k, auth, cred := newKeys(t, Module{}), owned(), device.NewCredential(device.KeyTypeEC2)
+	k, auth, cred := newKeys(t, Module{}), owned(), credential(device.KeyTypeEC2)
 	auth.Options.BackupEligible, auth.Options.BackupState = true, true
 	state, about := register(t, k, auth, cred)
 	if !about.Synced {
@@ -116,7 +116,7 @@ func TestPasskey(t *testing.T) {
 // TestTamperedAssertions changes one thing at a time in an answer that is signed
 // all the same: each has to be found out on its own.
 func TestTamperedAssertions(t *testing.T) {
-	k, auth, cred := newKeys(t, Module{}), owned(), device.NewCredential(device.KeyTypeEC2)
+	k, auth, cred := newKeys(t, Module{}), owned(), credential(device.KeyTypeEC2)
 	cred.Counter = 5
 	state, _ := register(t, k, auth, cred)
 	remember, options, err := k.BeginAssertion(ana, [][]byte{state}, false)
@@ -160,7 +160,7 @@ func TestTamperedAssertions(t *testing.T) {
 	if _, _, _, err := k.FinishAssertion(remember, get(t, options, auth, cred, nil), nil, now); !errors.Is(err, factor.ErrIncorrect) {
 		t.Errorf("a removed key: %v", err)
 	}
-	beas, _ := register(t, k, auth, device.NewCredential(device.KeyTypeEC2))
+	beas, _ := register(t, k, auth, credential(device.KeyTypeEC2))
 	if _, _, _, err := k.FinishAssertion(remember, get(t, options, auth, cred, nil), [][]byte{beas}, now); !errors.Is(err, factor.ErrIncorrect) {
 		t.Errorf("a key of somebody else's ceremony: %v", err)
 	}
@@ -174,7 +174,7 @@ func TestTamperedAssertions(t *testing.T) {
 }
 
 func TestTamperedRegistrations(t *testing.T) {
-	k, auth, cred := newKeys(t, Module{}), owned(), device.NewCredential(device.KeyTypeEC2)
+	k, auth, cred := newKeys(t, Module{}), owned(), credential(device.KeyTypeEC2)
 	state, _ := register(t, k, auth, cred)
 	remember, options, err := k.BeginRegistration(ana, [][]byte{state}, true)
 	if err != nil {
@@ -183,7 +183,7 @@ func TestTamperedRegistrations(t *testing.T) {
 	if !strings.Contains(string(options), base(cred.ID)) {
 		t.Errorf("the browser is not told which keys there are: %s", options)
 	}
-	fresh := device.NewCredential(device.KeyTypeEC2)
+	fresh := credential(device.KeyTypeEC2)
 	for name, change := range map[string]func(*answer){
 		"another site's origin":   func(a *answer) { a.Origin = "https://evil.example" },
 		"an assertion's type":     func(a *answer) { a.Type = "webauthn.get" },
@@ -205,7 +205,7 @@ func TestTamperedRegistrations(t *testing.T) {
 	}
 	// An algorithm that was not asked for: as if RSA had not been among them.
 	narrow := bytes.ReplaceAll(remember, []byte(`"alg":-257`), []byte(`"alg":-39`))
-	rsa := device.NewCredential(device.KeyTypeRSA)
+	rsa := credential(device.KeyTypeRSA)
 	if _, _, err := k.FinishRegistration(narrow, create(t, options, auth, rsa, nil), now); !errors.Is(err, factor.ErrIncorrect) {
 		t.Errorf("an algorithm that was not asked for: %v", err)
 	}
@@ -240,7 +240,7 @@ func TestAttestation(t *testing.T) {
 		if !strings.Contains(string(options), `"attestation":"direct"`) {
 			t.Errorf("the options are %s", options)
 		}
-		_, _, err = k.FinishRegistration(remember, create(t, options, auth, device.NewCredential(device.KeyTypeEC2), func(a *answer) { c.change(a, c.aaguid) }), now)
+		_, _, err = k.FinishRegistration(remember, create(t, options, auth, credential(device.KeyTypeEC2), func(a *answer) { c.change(a, c.aaguid) }), now)
 		if ok := err == nil; ok != c.ok || !ok && !errors.Is(err, factor.ErrIncorrect) {
 			t.Errorf("%s: %v", name, err)
 		}
@@ -256,7 +256,7 @@ func TestAttestation(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := k.FinishRegistration(remember, []byte(device.CreateAttestationResponse(party, auth, device.NewCredential(device.KeyTypeEC2), *parsed)), now); !errors.Is(err, factor.ErrIncorrect) {
+	if _, _, err := k.FinishRegistration(remember, []byte(device.CreateAttestationResponse(party, auth, credential(device.KeyTypeEC2), *parsed)), now); !errors.Is(err, factor.ErrIncorrect) {
 		t.Errorf("self-attested: %v", err)
 	}
 	// Without the option, nobody is asked, and a statement does no harm.
@@ -268,7 +268,7 @@ func TestAttestation(t *testing.T) {
 	if parsed, err = device.ParseAttestationOptions(string(options)); err != nil {
 		t.Fatal(err)
 	}
-	if _, _, err := free.FinishRegistration(remember, []byte(device.CreateAttestationResponse(party, auth, device.NewCredential(device.KeyTypeEC2), *parsed)), now); err != nil {
+	if _, _, err := free.FinishRegistration(remember, []byte(device.CreateAttestationResponse(party, auth, credential(device.KeyTypeEC2), *parsed)), now); err != nil {
 		t.Error(err)
 	}
 }
@@ -280,7 +280,7 @@ func TestSeveralOrigins(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		_, _, err = k.FinishRegistration(remember, create(t, options, owned(), device.NewCredential(device.KeyTypeEC2), func(a *answer) { a.Origin = origin }), now)
+		_, _, err = k.FinishRegistration(remember, create(t, options, owned(), credential(device.KeyTypeEC2), func(a *answer) { a.Origin = origin }), now)
 		if (err == nil) != ok {
 			t.Errorf("%s: %v", origin, err)
 		}
@@ -289,7 +289,7 @@ func TestSeveralOrigins(t *testing.T) {
 
 // TestMalformed: what is no answer at all is not a wrong one, and never a panic.
 func TestMalformed(t *testing.T) {
-	k, auth, cred := newKeys(t, Module{}), owned(), device.NewCredential(device.KeyTypeEC2)
+	k, auth, cred := newKeys(t, Module{}), owned(), credential(device.KeyTypeEC2)
 	state, _ := register(t, k, auth, cred)
 	for name, response := range malformed(t) {
 		for ceremony, err := range everyFinish(t, k, state, []byte(response)) {
@@ -342,7 +342,7 @@ func everyFinish(t *testing.T, k *Keys, state, response []byte) map[string]error
 // believed or panic.
 func FuzzResponses(f *testing.F) {
 	t := new(testing.T)
-	k, auth, cred := newKeys(t, Module{}), owned(), device.NewCredential(device.KeyTypeEC2)
+	k, auth, cred := newKeys(t, Module{}), owned(), credential(device.KeyTypeEC2)
 	state, _ := register(t, k, auth, cred)
 	for _, response := range malformed(t) {
 		f.Add([]byte(response))
@@ -358,6 +358,21 @@ func FuzzResponses(f *testing.F) {
 			}
 		}
 	})
+}
+
+// TestUnfitKey: a key that could never answer is not added.
+func TestUnfitKey(t *testing.T) {
+	k, cred := newKeys(t, Module{}), credential(device.KeyTypeEC2)
+	remember, options, err := k.BeginRegistration(ana, nil, true)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, _, err = k.FinishRegistration(remember, create(t, options, owned(), cred, func(a *answer) {
+		a.Data[len(a.Data)-1] ^= 1 // no point on the curve any more
+	}), now)
+	if !errors.Is(err, factor.ErrIncorrect) {
+		t.Error(err)
+	}
 }
 
 func TestStateIsReadBack(t *testing.T) {
