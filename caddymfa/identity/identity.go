@@ -4,6 +4,29 @@
 // A kind ("oidc", "ldap") is configured once; each account's row holds the
 // settings of its own provider. A provider tells who somebody is; whether that
 // counts in the account being entered is for mfa.Decide to say.
+//
+// # Modules
+//
+// A kind is the Caddy module mfa.identity.<kind>, whose value is the [Source].
+// What the module itself is configured with holds for every provider of the kind
+// (time-outs, which networks may be reached) and is the operator's.
+//
+// The settings of one provider are a JSON object that the kind alone
+// understands; a key that it does not know is an error. They come from pages and
+// the API as well, where an account's administrator writes them: a kind replaces
+// no placeholders in them and reads no file they name. In what the operator
+// declares, each string that is one placeholder ({env.X}, {file.X}) was replaced
+// before the kind sees it.
+//
+// In a Caddyfile the settings are written as "<kind> <args> { ... }" within an
+// account. A kind that wants to be written so has the method
+//
+//	UnmarshalSettings(d *caddyfile.Dispenser) (settings any, err error)
+//
+// beside those of [Source]. It works as UnmarshalCaddyfile does (d.Next is its
+// first call, and consumes the kind's name), on the fresh value of the module,
+// and what it returns is encoded to the JSON of the settings. The options name,
+// trust, join and admins, which all kinds share, are taken out before.
 package identity
 
 import (
@@ -50,10 +73,13 @@ type Identity struct {
 	EmailVerified bool   // the provider vouches for the address
 	Name          string
 	Groups        []string
-	AMR           []string  // RFC 8176; what the provider says it asked for
-	ACR           string    // OpenID Connect Core, section 2
-	AuthTime      time.Time // when the provider asked; zero: it did not say
-	Session       string    // the provider's own name of its session ("sid"); empty: none
+	// MFA says that the provider proved several factors, as the kind judges from
+	// what the settings name as proof (AMR, ACR). False: it did not say so.
+	MFA      bool
+	AMR      []string  // RFC 8176; what the provider says it asked for
+	ACR      string    // OpenID Connect Core, section 2
+	AuthTime time.Time // when the provider asked; zero: it did not say
+	Session  string    // the provider's own name of its session ("sid"); empty: none
 	// Token is what the provider wants back at sign-out (id_token_hint); empty:
 	// nothing. It is a secret.
 	Token string
@@ -63,8 +89,12 @@ type Identity struct {
 type Source interface {
 	// Kind names it, as rows do.
 	Kind() string
-	// Check says what is wrong with settings, without asking the provider.
-	Check(settings []byte) error
+	// Check says what is wrong with settings, without asking the provider. It
+	// returns the issuer whose signature every sign-in with these settings bears,
+	// so that two accounts which link it mean the same people; "" where the
+	// account's own settings say who somebody is (a directory), so that its
+	// people are nobody's elsewhere.
+	Check(settings []byte) (issuer string, err error)
 	// Open returns the provider of one row. It makes no network request: the
 	// first one is made when somebody signs in. The provider is kept and used by
 	// many goroutines, until the row changes.
