@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/gateway/caddymfa/factor"
+	"github.com/caddymfa/gateway/caddymfa/internal/audit"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
@@ -345,7 +346,7 @@ func (a *App) newLogin(n *node) (*login.Service, error) {
 		Keys: keys, Store: n.store, Facts: n.facts, Sessions: sessions, Box: n.box, Passwords: n.passwords,
 		Limiter: &limit.Limiter{Store: n.store, Now: now, MAC: n.box.MAC},
 		Factors: standardFactors(), Now: now, Issuer: a.Name, Snooze: time.Duration(a.Snooze),
-		Record: (&auditor{store: n.store, log: a.life.audit, fault: a.life.log}).record,
+		Record: (&auditor{rows: audit.Log{Store: n.store, Box: n.box}, log: a.life.audit, fault: a.life.log}).record,
 	}, nil
 }
 

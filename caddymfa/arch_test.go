@@ -40,19 +40,20 @@ var layers = map[string][]string{
 	"~/factor/webauthn":     {"~/mfa", "~/factor"},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
+	"~/internal/audit":   {"~/storage", "~/internal/seal"},
 	"~/internal/limit":   {"~/mfa", "~/storage"},
 	"~/internal/facts":   {"~/mfa", "~/storage"},
 	"~/internal/session": {"~/mfa", "~/storage", "~/internal/seal"},
 	"~/internal/login": {"~/mfa", "~/storage", "~/factor", "~/identity",
 		"~/internal/facts", "~/internal/limit", "~/internal/seal", "~/internal/session"},
 	"~/internal/operate": {"~/mfa", "~/storage", "~/factor",
-		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
-	"~/internal/adminapi": {"~/mfa", "~/storage", "~/internal/login", "~/internal/operate"},
+		"~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
+	"~/internal/adminapi": {"~/mfa", "~/storage", "~/internal/audit", "~/internal/login", "~/internal/operate"},
 	"~/internal/web": {"~/mfa", "~/storage", "~/factor",
 		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 
 	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp", "~/factor/webauthn",
-		"~/internal/adminapi", "~/internal/facts", "~/internal/limit", "~/internal/login",
+		"~/internal/adminapi", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login",
 		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/web"},
 	module + "/cmd/caddy": {"~"},
 }

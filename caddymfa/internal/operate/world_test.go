@@ -7,6 +7,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/audit"
 	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
@@ -45,8 +46,9 @@ func newOperator(t *testing.T) *operate.Operator {
 	}
 	t.Cleanup(source.Close)
 	now := func() time.Time { return clock }
+	rows := audit.Log{Store: store, Box: box}
 	record := func(ctx context.Context, e storage.Event) {
-		if err := store.AppendEvent(ctx, e); err != nil {
+		if _, err := rows.Append(ctx, e); err != nil {
 			t.Error(err)
 		}
 	}

@@ -21,6 +21,9 @@ const KeySize = 32
 // another place, or was altered. It does not say which.
 var ErrOpen = errors.New("sealed value does not open")
 
+// ErrKey means that something was signed under a master key that is not here.
+var ErrKey = errors.New("signed under another master key")
+
 // Box seals and opens under one or more master keys. The first key seals; all
 // of them open, so that the master key can be replaced while rows sealed under
 // the former one remain.
@@ -107,7 +110,37 @@ func (b *Box) Open(sealed []byte, table, row, column string) ([]byte, error) {
 // MAC authenticates data for one purpose: same inputs, same answer, on every
 // node. Two purposes never share a key.
 func (b *Box) MAC(purpose string, data ...string) []byte {
-	sub, err := hkdf.Key(sha256.New, b.keys[0].master, nil, "caddymfa mac v1 "+purpose, KeySize)
+	return b.keys[0].mac(purpose, data)
+}
+
+// Sign authenticates data that is kept for longer than the master key may be: the
+// answer names the key, so that Check knows it again after a replacement.
+func (b *Box) Sign(purpose string, data ...string) []byte {
+	k := b.keys[0]
+	return append(append([]byte{format}, k.id[:]...), k.mac(purpose, data)...)
+}
+
+// Check returns nil if Sign made sum for the same purpose and data. ErrKey means
+// that the master key is not here which it was made under, or claims to be;
+// anything else that is not right is ErrOpen.
+func (b *Box) Check(purpose string, sum []byte, data ...string) error {
+	if len(sum) != headerSize+sha256.Size || sum[0] != format {
+		return ErrOpen
+	}
+	for _, k := range b.keys {
+		if string(sum[1:headerSize]) != string(k.id[:]) {
+			continue
+		}
+		if !hmac.Equal(sum[headerSize:], k.mac(purpose, data)) {
+			return ErrOpen
+		}
+		return nil
+	}
+	return ErrKey
+}
+
+func (k key) mac(purpose string, data []string) []byte {
+	sub, err := hkdf.Key(sha256.New, k.master, nil, "caddymfa mac v1 "+purpose, KeySize)
 	if err != nil {
 		panic(err) // only for absurd lengths; ours is constant
 	}

@@ -2,39 +2,66 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
-const eventColumns = `id, happened_at, action, outcome, reason, actor, user_id, account_id, session_id, network, detail`
+const eventColumns = `id, happened_at, action, outcome, reason, actor, user_id, account_id, session_id, network, detail, line, prev_hash, hash`
 
 func scanEvent(row scanner) (e storage.Event, err error) {
-	err = row.Scan(&e.ID, instant{&e.At}, &e.Action, &e.Outcome, &e.Reason, &e.Actor, &e.User, &e.Account, &e.Session, &e.Network, &e.Detail)
+	err = row.Scan(&e.ID, instant{&e.At}, &e.Action, &e.Outcome, &e.Reason, &e.Actor, &e.User, &e.Account, &e.Session, &e.Network, &e.Detail,
+		&e.Line, &e.Prev, &e.Hash)
 	return e, err
 }
 
-// AppendEvent implements [storage.AuditLog].
-func (s *Store) AppendEvent(ctx context.Context, e storage.Event) error {
+func scanChain(row scanner) (c storage.Chain, err error) {
+	err = row.Scan(&c.Account, &c.Line, &c.ID, &c.Hash)
+	return c, err
+}
+
+const selectChain = `SELECT account_id, line, last_id, hash FROM audit_chains WHERE account_id = ?`
+
+// AppendEvent implements [storage.AuditLog]. Whoever appends holds the one row of
+// audit_head first, so the chain's end can be read without a lock of its own, and
+// no two writers can wait for each other.
+func (s *Store) AppendEvent(ctx context.Context, e storage.Event, hash func(storage.Event) []byte) (storage.Event, error) {
 	err := s.transact(ctx, func(t *tx) error {
-		id, err := one(ctx, t, scanCount, `UPDATE audit_head SET last_id = last_id + 1 WHERE one = 1 RETURNING last_id`)
+		id, err := one(ctx, t, scanID, `UPDATE audit_head SET last_id = last_id + 1 WHERE one = 1 RETURNING last_id`)
 		if err != nil {
 			return err
 		}
-		_, err = t.exec(ctx, `INSERT INTO audit (`+eventColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			id, micros(e.At), e.Action, e.Outcome, e.Reason, e.Actor, e.User, e.Account, e.Session, e.Network, e.Detail)
+		end, err := one(ctx, t, scanChain, selectChain, e.Account)
+		if err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
+		e.ID, e.Line, e.Prev = id, end.Line+1, end.Hash
+		e.At = kept(e.At)
+		if e.Hash = hash(e); len(e.Hash) == 0 {
+			return errors.New("the row has no hash")
+		}
+		if _, err := t.exec(ctx, `INSERT INTO audit (`+eventColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+			e.ID, micros(e.At), e.Action, e.Outcome, e.Reason, e.Actor, e.User, e.Account, e.Session, e.Network, e.Detail,
+			e.Line, e.Prev, e.Hash); err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, `INSERT INTO audit_chains (account_id, line, last_id, hash) VALUES (?, ?, ?, ?)
+			ON CONFLICT (account_id) DO UPDATE SET line = excluded.line, last_id = excluded.last_id, hash = excluded.hash`,
+			e.Account, e.Line, e.ID, e.Hash)
 		return err
 	})
 	if err != nil {
-		return fmt.Errorf("appending to the audit: %w", err)
+		return storage.Event{}, fmt.Errorf("appending to the audit: %w", err)
 	}
-	return nil
+	return e, nil
 }
 
 // Events implements [storage.AuditLog]. Each combination of what is asked for is
 // a query of its own, so that the engine can choose an index for it.
 func (s *Store) Events(ctx context.Context, q storage.EventQuery) ([]storage.Event, error) {
+	limit := max(q.Limit, 0)
 	var where []string
 	var args []any
 	only := func(condition string, value any) {
@@ -50,16 +77,86 @@ func (s *Store) Events(ctx context.Context, q storage.EventQuery) ([]storage.Eve
 	if q.Action != "" {
 		only(`action = ?`, q.Action)
 	}
+	if q.Outcome != "" {
+		only(`outcome = ?`, q.Outcome)
+	}
+	if !q.Since.IsZero() {
+		only(`happened_at >= ?`, micros(q.Since))
+	}
+	if !q.Until.IsZero() {
+		only(`happened_at < ?`, micros(q.Until))
+	}
 	if q.Before != 0 {
 		only(`id < ?`, q.Before)
 	}
-	query := `SELECT ` + eventColumns + ` FROM audit`
-	if len(where) > 0 {
-		query += ` WHERE ` + strings.Join(where, ` AND `)
+	newest := func(more ...string) string {
+		query := `SELECT ` + eventColumns + ` FROM audit`
+		if conditions := append(more, where...); len(conditions) > 0 {
+			query += ` WHERE ` + strings.Join(conditions, ` AND `)
+		}
+		return query + ` ORDER BY id DESC LIMIT ?`
 	}
-	list, err := all(ctx, s.read, scanEvent, query+` ORDER BY id DESC LIMIT ?`, append(args, max(q.Limit, 0))...)
+	query, args := newest(), append(args, limit)
+	if q.Person != "" {
+		// Each half has an index to walk; an OR would walk the whole account.
+		query = `SELECT * FROM (SELECT * FROM (` + newest(`user_id = ?`) + `) AS about UNION ALL
+			SELECT * FROM (` + newest(`actor = ?`, `user_id <> ?`) + `) AS by_them) AS either ORDER BY id DESC LIMIT ?`
+		about := append([]any{q.Person}, args...)
+		byThem := append([]any{q.Person, q.Person}, args...)
+		args = append(append(about, byThem...), limit)
+	}
+	list, err := all(ctx, s.read, scanEvent, query, args...)
 	if err != nil {
 		return nil, fmt.Errorf("reading the audit: %w", err)
 	}
 	return list, nil
+}
+
+// Lines implements [storage.AuditLog].
+func (s *Store) Lines(ctx context.Context, account string, from int64, limit int) ([]storage.Event, error) {
+	list, err := all(ctx, s.read, scanEvent,
+		`SELECT `+eventColumns+` FROM audit WHERE account_id = ? AND id >= ? ORDER BY id LIMIT ?`, account, from, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("reading the audit of account %q: %w", account, err)
+	}
+	return list, nil
+}
+
+// Chain implements [storage.AuditLog].
+func (s *Store) Chain(ctx context.Context, account string) (storage.Chain, error) {
+	end, err := one(ctx, s.read, scanChain, selectChain, account)
+	if errors.Is(err, storage.ErrNotFound) {
+		return storage.Chain{Account: account}, nil
+	}
+	if err != nil {
+		return storage.Chain{}, fmt.Errorf("reading the end of the audit of account %q: %w", account, err)
+	}
+	return end, nil
+}
+
+// Chains implements [storage.AuditLog].
+func (s *Store) Chains(ctx context.Context, after string, limit int) ([]storage.Chain, error) {
+	list, err := all(ctx, s.read, scanChain,
+		`SELECT account_id, line, last_id, hash FROM audit_chains WHERE account_id > ? ORDER BY account_id LIMIT ?`, after, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing the ends of the audit: %w", err)
+	}
+	return list, nil
+}
+
+// Extent implements [storage.AuditLog].
+func (s *Store) Extent(ctx context.Context) (storage.Extent, error) {
+	extent, err := one(ctx, s.read, func(row scanner) (x storage.Extent, err error) {
+		err = row.Scan(&x.Last, &x.Unchained)
+		return x, err
+	}, `SELECT last_id, unchained FROM audit_head WHERE one = 1`)
+	if err != nil {
+		return extent, fmt.Errorf("reading the extent of the audit: %w", err)
+	}
+	return extent, nil
+}
+
+func scanID(row scanner) (id int64, err error) {
+	err = row.Scan(&id)
+	return id, err
 }

@@ -18,6 +18,14 @@ func micros(t time.Time) int64 {
 	return t.UnixMicro()
 }
 
+// kept is a time as it is read back after it was stored.
+func kept(t time.Time) time.Time {
+	if micros(t) == 0 {
+		return time.Time{}
+	}
+	return time.UnixMicro(micros(t)).UTC()
+}
+
 // instant scans a stored time into a time.Time.
 type instant struct{ to *time.Time }
 
