@@ -27,10 +27,9 @@ func shorten(path string) string {
 // The arrows point from the words and the rule (mfa) to Caddy, and no guest
 // knows of another, nor of what is internal.
 var layers = map[string][]string{
-	"~/mfa":     {},
-	"~/storage": {"~/mfa"},
-	"~/factor":  {"~/mfa"},
-	// The contract of identity providers has no guest yet.
+	"~/mfa":      {},
+	"~/storage":  {"~/mfa"},
+	"~/factor":   {"~/mfa"},
 	"~/identity": {"~/mfa"},
 
 	"~/storage/sqlstore":    {"~/mfa", "~/storage"},
@@ -38,6 +37,7 @@ var layers = map[string][]string{
 	"~/storage/sqlite":      {"~/mfa", "~/storage", "~/storage/sqlstore"},
 	"~/factor/totp":         {"~/mfa", "~/factor"},
 	"~/factor/webauthn":     {"~/mfa", "~/factor"},
+	"~/identity/oidc":       {"~/mfa", "~/identity"},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
 	"~/internal/audit":   {"~/storage", "~/internal/seal"},
@@ -52,7 +52,7 @@ var layers = map[string][]string{
 	"~/internal/web": {"~/mfa", "~/storage", "~/factor",
 		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 
-	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp", "~/factor/webauthn",
+	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp", "~/factor/webauthn", "~/identity/oidc",
 		"~/internal/adminapi", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login",
 		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/web"},
 	module + "/cmd/caddy": {"~"},
@@ -62,7 +62,7 @@ var layers = map[string][]string{
 // One dependency has one importer, as far as it can: what replaces it, or finds
 // a flaw in it, looks in one place.
 var others = map[string][]string{
-	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", "~/factor/webauthn", module + "/cmd/caddy"},
+	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", "~/factor/webauthn", "~/identity/oidc", module + "/cmd/caddy"},
 	"go.uber.org/zap":                      {"~"},
 	"github.com/prometheus/client_golang":  {"~"},
 	"github.com/spf13/cobra":               {"~"},
@@ -78,6 +78,8 @@ var others = map[string][]string{
 	"github.com/boombuler/barcode":         {"~/factor/totp"},
 	"modernc.org/sqlite":                   {"~/storage/sqlite"},
 	"github.com/go-webauthn/webauthn":      {"~/factor/webauthn"},
+	"github.com/coreos/go-oidc/v3":         {"~/identity/oidc"},
+	"golang.org/x/oauth2":                  {"~/identity/oidc"},
 }
 
 // listed is what `go list -json` says about a package.

@@ -30,7 +30,8 @@
 //	  sqlite/         one file: the guest mfa.storage.sqlite
 //	factor/           the contracts of second factors: codes, and keys
 //	  totp/           authenticator apps
-//	identity/         the contract of identity providers; there is no guest yet
+//	identity/         the contract of identity providers
+//	  oidc/           OpenID Connect: the guest mfa.identity.oidc
 //	internal/
 //	  facts/          what the rule may look at, from memory or storage
 //	  login/          what a person does to get in and to care for credentials

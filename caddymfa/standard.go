@@ -3,5 +3,6 @@ package caddymfa
 // The standard guests.
 import (
 	_ "github.com/caddymfa/gateway/caddymfa/factor/webauthn"
+	_ "github.com/caddymfa/gateway/caddymfa/identity/oidc"
 	_ "github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
