@@ -247,6 +247,8 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 		// Sessions stay for a while after their end, as an answer to "what was that?".
 		func() (int, error) { return store.SweepSessions(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
 		func() (int, error) { return store.SweepTickets(ctx, at.Add(-time.Hour), sweepBatch) },
+		func() (int, error) { return store.SweepTokens(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
+		func() (int, error) { return store.SweepReplies(ctx, at.Add(-24*time.Hour), sweepBatch) },
 		func() (int, error) {
 			return store.SweepAttempts(ctx, at.Add(-limit.SecondFactor.Window-24*time.Hour), sweepBatch)
 		},

@@ -1,7 +1,6 @@
 package caddymfa
 
 import (
-	"fmt"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -99,55 +98,6 @@ func orNone(list []string) string {
 		return "none"
 	}
 	return strings.Join(list, ", ")
-}
-
-func auditCommand() *cobra.Command {
-	cmd := &cobra.Command{
-		Use:   "audit",
-		Short: "Lists what happened, the newest first",
-		Example: `  $ caddy mfa audit --user ana@citadel.example
-  $ caddy mfa audit --account citadel --limit 200 --json`,
-		Args: exactly(0),
-	}
-	user := cmd.Flags().String("user", "", "Only what is about this person")
-	account := cmd.Flags().String("account", "", "Only what happened in this account")
-	limit := cmd.Flags().Int("limit", 50, "How many events at most")
-	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
-		query := url.Values{"limit": {strconv.Itoa(*limit)}}
-		if *user != "" {
-			query.Set("user", *user)
-		}
-		if *account != "" {
-			query.Set("account", *account)
-		}
-		var list adminapi.EventList
-		if err := api.do(http.MethodGet, "audit?"+query.Encode(), nil, &list); err != nil {
-			return err
-		}
-		if *asJSON {
-			return printJSON(cmd, list.Events)
-		}
-		rows := [][]string{{"AT", "ACTION", "OUTCOME", "REASON", "USER", "ACCOUNT", "BY", "NETWORK", "DETAIL"}}
-		for _, e := range list.Events {
-			rows = append(rows, []string{
-				e.At.Format(time.RFC3339), e.Action, e.Outcome, e.Reason, either(e.UserEmail, e.User), e.Account,
-				either(e.ActorEmail, e.Actor), e.Network, e.Detail,
-			})
-		}
-		if err := table(cmd.OutOrStdout(), rows); err != nil {
-			return err
-		}
-		if len(list.Events) == *limit {
-			fmt.Fprintf(cmd.ErrOrStderr(), "There may be more: these are the newest %d. See --limit.\n", *limit)
-		}
-		return nil
-	}
-	return cmd
 }
 
 // either returns an address where it is known, else the id.

@@ -33,6 +33,8 @@ type Storage interface {
 	Tickets
 	Attempts
 	AuditLog
+	Tokens
+	Replies
 	Keys
 	Feed
 	// Migrate brings the schema up to date. It is called once before the first

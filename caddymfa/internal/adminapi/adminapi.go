@@ -17,6 +17,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/audit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
 	"github.com/caddymfa/gateway/caddymfa/storage"
@@ -85,6 +86,8 @@ var routes = []route{
 	{method: "POST", path: "users/{user}/setup", body: true, do: (*call).createSetUp},
 	{method: "GET", path: "explain", query: []string{"user", "account", "second"}, do: (*call).explain},
 	{method: "GET", path: "audit", query: []string{"user", "account", "before", "limit"}, do: (*call).audit},
+	{method: "GET", path: "audit/chains", query: []string{"after", "limit"}, do: (*call).listChains},
+	{method: "GET", path: "audit/verify", query: []string{"account", "from", "noted", "limit"}, do: (*call).verifyAudit},
 }
 
 // maxBody is the longest body that is read.
@@ -255,6 +258,7 @@ func refusal(err error) error {
 		{storage.ErrConflict, http.StatusConflict},
 		{login.ErrReadOnly, http.StatusConflict},
 		{operate.ErrInvalid, http.StatusBadRequest},
+		{audit.ErrResume, http.StatusConflict},
 		{login.ErrPassword, http.StatusBadRequest},
 		{login.ErrBusy, http.StatusServiceUnavailable},
 	} {

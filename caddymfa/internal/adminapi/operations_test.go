@@ -264,3 +264,36 @@ func TestTheAuditIsListedNewestFirst(t *testing.T) {
 		t.Errorf("got %+v", older)
 	}
 }
+
+func TestTheAuditIsVerifiedInParts(t *testing.T) {
+	s := newServer(t)
+	var list ChainList
+	s.ok("GET", "audit/chains?limit=1", "", &list)
+	if len(list.Chains) != 2 || list.Chains[0].Account != "" || list.Chains[1].Account != "acme" || list.Next != "acme" {
+		t.Fatalf("got %+v", list)
+	}
+	end := strconv.FormatInt(list.Chains[1].Line, 10) + ":" + list.Chains[1].Hash
+	lines, query := 0, "audit/verify?account=acme&limit=1&noted="+end
+	for from := ""; ; {
+		var part VerifiedPart
+		s.ok("GET", query+from, "", &part)
+		lines += part.Lines
+		if part.Next == 0 {
+			if part.Finding != nil || part.End != end || lines != int(list.Chains[1].Line) {
+				t.Errorf("after %d lines: %+v", lines, part)
+			}
+			break
+		}
+		from = "&from=" + strconv.FormatInt(part.Next, 10)
+	}
+	var part VerifiedPart
+	s.ok("GET", "audit/verify?account=acme&noted=1:ab", "", &part)
+	if part.Finding == nil || *part.Finding != (Finding{Fault: "replaced", Line: 1, ID: part.Finding.ID}) {
+		t.Errorf("another first line was noted: %+v", part)
+	}
+	list = ChainList{}
+	s.ok("GET", "audit/chains?after=acme", "", &list)
+	if len(list.Chains) != 1 || list.Chains[0].Account != "fixed" || list.Next != "" {
+		t.Errorf("got %+v", list)
+	}
+}

@@ -168,6 +168,13 @@ func TestQueriesUseIndexes(t *testing.T) {
 		"SELECT * FROM audit WHERE account_id = 'x' AND id < 9 ORDER BY id DESC LIMIT 9",
 		"SELECT * FROM audit WHERE user_id = 'x' ORDER BY id DESC LIMIT 9",
 		"SELECT * FROM audit WHERE account_id = 'x' AND user_id = 'y' AND action = 'z' ORDER BY id DESC LIMIT 9",
+		"SELECT * FROM (SELECT * FROM audit WHERE actor = 'x' AND user_id <> 'x' AND account_id = 'y' ORDER BY id DESC LIMIT 9)",
+		"SELECT * FROM audit WHERE account_id = 'x' AND id >= 9 ORDER BY id LIMIT 9",
+		"SELECT * FROM audit_chains WHERE account_id > 'x' ORDER BY account_id LIMIT 9",
+		"SELECT * FROM api_tokens WHERE hash = x'00'",
+		"SELECT * FROM api_tokens WHERE account_id = 'x' AND id > 'y' ORDER BY id LIMIT 9",
+		"SELECT id FROM api_tokens WHERE expires_at < 1 OR (revoked_at <> 0 AND revoked_at < 1) LIMIT 9",
+		"SELECT token_id, reply_key FROM api_replies WHERE created_at < 1 LIMIT 9",
 		"SELECT * FROM signing_keys WHERE purpose = 'x' ORDER BY created_at DESC, id DESC",
 	} {
 		rows, err := db.QueryContext(t.Context(), "EXPLAIN QUERY PLAN "+query)

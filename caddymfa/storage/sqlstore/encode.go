@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -104,6 +105,21 @@ func parseOrigin(name string) (storage.Origin, error) {
 		}
 	}
 	return 0, fmt.Errorf("unknown origin %q", name)
+}
+
+// words scans a list of words that are separated by spaces.
+type words struct{ to *[]string }
+
+func (w words) Scan(src any) error {
+	text, ok := src.(string)
+	if !ok {
+		return fmt.Errorf("expected words, got %T", src)
+	}
+	*w.to = nil
+	if text != "" {
+		*w.to = strings.Split(text, " ")
+	}
+	return nil
 }
 
 // parseSecond reads the kind of a second factor that may not have been shown.

@@ -48,6 +48,8 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"attempts", attemptChecks},
 		{"audit", auditChecks},
 		{"keys", keyChecks},
+		{"tokens", tokenChecks},
+		{"replies", replyChecks},
 		{"values", valueChecks},
 		{"transactions", transactionChecks},
 		{"feed", feedChecks},
