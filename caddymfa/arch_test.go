@@ -37,7 +37,10 @@ var layers = map[string][]string{
 	"~/storage/sqlite":      {"~/mfa", "~/storage", "~/storage/sqlstore"},
 	"~/factor/totp":         {"~/mfa", "~/factor"},
 	"~/factor/webauthn":     {"~/mfa", "~/factor"},
+	"~/identity/ldap":       {"~/identity"},
 	"~/identity/oidc":       {"~/mfa", "~/identity"},
+	// A real domain controller, for tests only.
+	"~/identity/ldap/sambatest": {},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
 	"~/internal/audit":   {"~/storage", "~/internal/seal"},
@@ -52,7 +55,7 @@ var layers = map[string][]string{
 	"~/internal/web": {"~/mfa", "~/storage", "~/factor",
 		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 
-	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp", "~/factor/webauthn", "~/identity/oidc",
+	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc",
 		"~/internal/adminapi", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login",
 		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/web"},
 	module + "/cmd/caddy": {"~"},
@@ -62,7 +65,7 @@ var layers = map[string][]string{
 // One dependency has one importer, as far as it can: what replaces it, or finds
 // a flaw in it, looks in one place.
 var others = map[string][]string{
-	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", "~/factor/webauthn", "~/identity/oidc", module + "/cmd/caddy"},
+	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc", module + "/cmd/caddy"},
 	"go.uber.org/zap":                      {"~"},
 	"github.com/prometheus/client_golang":  {"~"},
 	"github.com/spf13/cobra":               {"~"},
@@ -80,6 +83,7 @@ var others = map[string][]string{
 	"github.com/go-webauthn/webauthn":      {"~/factor/webauthn"},
 	"github.com/coreos/go-oidc/v3":         {"~/identity/oidc"},
 	"golang.org/x/oauth2":                  {"~/identity/oidc"},
+	"github.com/go-ldap/ldap/v3":           {"~/identity/ldap", "~/identity/ldap/sambatest"},
 }
 
 // listed is what `go list -json` says about a package.

@@ -31,6 +31,7 @@
 //	factor/           the contracts of second factors: codes, and keys
 //	  totp/           authenticator apps
 //	identity/         the contract of identity providers
+//	  ldap/           Active Directory: the guest mfa.identity.ldap
 //	  oidc/           OpenID Connect: the guest mfa.identity.oidc
 //	internal/
 //	  facts/          what the rule may look at, from memory or storage
