@@ -52,12 +52,19 @@ var layers = map[string][]string{
 	"~/internal/operate": {"~/mfa", "~/storage", "~/factor",
 		"~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 	"~/internal/adminapi": {"~/mfa", "~/storage", "~/internal/audit", "~/internal/login", "~/internal/operate"},
+	"~/internal/admin": {"~/mfa", "~/storage",
+		"~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 	"~/internal/web": {"~/mfa", "~/storage", "~/factor",
-		"~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
+		"~/internal/admin", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 
-	"~": {"~/mfa", "~/storage", "~/factor", "~/identity", "~/storage/sqlite", "~/factor/totp", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc",
-		"~/internal/adminapi", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login",
-		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/web"},
+	"~": {
+		"~/mfa", "~/storage", "~/factor", "~/identity",
+		"~/storage/sqlite",
+		"~/factor/totp", "~/factor/webauthn",
+		"~/identity/ldap", "~/identity/oidc",
+		"~/internal/admin", "~/internal/adminapi", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login",
+		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/web",
+	},
 	module + "/cmd/caddy": {"~"},
 }
 

@@ -83,17 +83,17 @@ func exactly(n int) cobra.PositionalArgs {
 	}
 }
 
-// admin is the admin API of the Caddy that a command is about.
-type admin struct{ address string }
+// endpoint is the admin API of the Caddy that a command is about.
+type endpoint struct{ address string }
 
 // reach finds out which Caddy a command is about. It does not ask it yet.
-func reach(cmd *cobra.Command) (admin, error) {
+func reach(cmd *cobra.Command) (endpoint, error) {
 	flags := caddycmd.Flags{FlagSet: cmd.Flags()}
 	address, err := caddycmd.DetermineAdminAPIAddress(flags.String("address"), nil, flags.String("config"), flags.String("adapter"))
 	if err != nil {
-		return admin{}, fmt.Errorf("finding the address of the admin API: %w", err)
+		return endpoint{}, fmt.Errorf("finding the address of the admin API: %w", err)
 	}
-	return admin{address}, nil
+	return endpoint{address}, nil
 }
 
 // refusedByCaddy takes apart what caddycmd.AdminAPIRequest makes of an answer
@@ -102,7 +102,7 @@ var refusedByCaddy = regexp.MustCompile(`(?s)^caddy responded with error: HTTP (
 
 // do asks for one operation. path is below adminapi.Prefix, in and out may be
 // nil.
-func (a admin) do(method, path string, in, out any) error {
+func (a endpoint) do(method, path string, in, out any) error {
 	var body io.Reader
 	if in != nil {
 		text, err := json.Marshal(in)
@@ -126,7 +126,7 @@ func (a admin) do(method, path string, in, out any) error {
 }
 
 // explain puts a failed request into one line that says what to do about it.
-func (a admin) explain(err error) error {
+func (a endpoint) explain(err error) error {
 	parts := refusedByCaddy.FindStringSubmatch(err.Error())
 	if parts == nil {
 		return fmt.Errorf("no admin API answers at %s: start Caddy, or give the address with --address (%w)", a.address, err)

@@ -152,7 +152,7 @@ func readEnds(path string) (map[string]audit.Noted, error) {
 
 // verifier goes through chains, in parts.
 type verifier struct {
-	api   admin
+	api   endpoint
 	noted map[string]audit.Noted
 	end   func(account string, end audit.Noted) // told of each chain that is whole; nil: nobody is
 

@@ -40,6 +40,7 @@
 //	  limit/          how often something may be tried
 //	  seal/           secrets at rest, and keys derived from the master key
 //	  web/            pages, forms, texts, and answers to what may not pass
+//	  admin/          what an account's administrators do
 //	  operate/        what operators declare and do
 //	  adminapi/       the same over HTTP, for the admin endpoint
 //	integration/      tests over the built program

@@ -15,6 +15,7 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/factor"
 	"github.com/caddymfa/gateway/caddymfa/factor/totp"
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
@@ -78,7 +79,8 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	}
 	g := &gate{login: steps, log: l.log}
 	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Now: now, Record: steps.Record}
-	g.web = &web.Server{Base: a.Base, Login: steps, Pages: l.pages, Fault: g.fault}
+	administrators := &admin.Service{Store: l.node.store, Login: steps, Now: now, Record: steps.Record}
+	g.web = &web.Server{Base: a.Base, Login: steps, Admin: administrators, Pages: l.pages, Fault: g.fault}
 	if g.denied, err = otter.New(&otter.Options[denial, struct{}]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[denial, struct{}](denialQuiet),
 	}); err != nil {

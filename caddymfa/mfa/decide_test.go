@@ -6,6 +6,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 )
 
 // row is one line of the decision table: when it matches, what it says.
@@ -29,30 +30,59 @@ var table = []row{
 	{"3 not a joined member", func(s situation) bool { return s.member != "joined" }, says(Deny, NotMember)},
 	{"3 account switched off", func(s situation) bool { return s.account == "off" }, says(Deny, AccountDisabled)},
 	{"- something is missing", func(s situation) bool { return s.lack != "nothing" }, says(Deny, Undecidable)},
-	{"4 enforced domain without a provider", func(s situation) bool { return s.domain == "dangling" }, says(Deny, Undecidable)},
-	{"4 enforced domain, came another way", func(s situation) bool { return s.domain == "enforced" && s.came != "corp" },
+	{"4 an entry for another account", func(s situation) bool { return s.entry == "other" }, says(Deny, BreakGlassEntry)},
+	{"4 enforced domain without a provider", func(s situation) bool { return s.domain == "dangling" && !entered(s) }, says(Deny, Undecidable)},
+	{"4 enforced domain, came another way", func(s situation) bool { return s.domain == "enforced" && s.came != "corp" && !entered(s) },
 		func(situation) Decision { return Decision{Verdict: SSO, Reason: DomainEnforced, Provider: "corp"} }},
-	{"5 provider of this account, too long ago", func(s situation) bool { return ours(s) && s.maxAge && !lately(s.first) },
+	{"5 provider of this account, too long ago", func(s situation) bool { return ours(s, Precedence) && s.routed() && !lately(s.first) },
 		func(situation) Decision { return Decision{Verdict: SSO, Reason: ProviderTooOld, Provider: "corp"} }},
-	{"5 provider of this account", ours, says(Allow, ProviderPrecedence)},
-	{"6 second factor in this session", func(s situation) bool { age, _ := s.answered(); return verified(s) && (!s.maxAge || lately(age)) },
+	{"5 provider of this account", func(s situation) bool { return ours(s, Precedence) }, says(Allow, ProviderPrecedence)},
+	{"5 provider that proved it, too long ago", func(s situation) bool { return ours(s, Verify) && s.proved != "never" && !s.lasting(s.proved) },
+		func(situation) Decision { return Decision{Verdict: SSO, Reason: ProviderTooOld, Provider: "corp"} }},
+	{"5 provider that proved it", func(s situation) bool { return ours(s, Verify) && s.proved != "never" }, says(Allow, ProviderVerified)},
+	{"6 second factor in this session", func(s situation) bool { age, _ := s.answered(); return verified(s) && s.lasting(age) },
 		says(Allow, SecondFactor)},
+	{"6 remembered browser", func(s situation) bool { return known(s) && !entered(s) }, says(Allow, RememberedDevice)},
 	{"7 second factor too long ago", func(s situation) bool { return verified(s) && usable(s) != 0 },
 		func(s situation) Decision {
 			return Decision{Verdict: Challenge, Reason: SecondFactorTooOld, Offer: offered(s)}
 		}},
 	{"7 has an authenticator that counts", func(s situation) bool { return usable(s) != 0 },
 		func(s situation) Decision { return Decision{Verdict: Challenge, Reason: Enrolled, Offer: offered(s)} }},
+	{"7 an entry, and nothing to show", entered, says(Deny, BreakGlassEntry)},
 	{"7 has one that does not count", func(s situation) bool { return s.has.Has(TOTP) || s.has.Has(WebAuthn) }, says(Enroll, KindNotAccepted)},
-	{"8 required", func(s situation) bool { return s.mode == Required }, says(Enroll, PolicyRequired)},
-	{"8 the route requires", func(s situation) bool { return s.maxAge }, says(Enroll, RouteRequires)},
-	{"9 suggested", func(s situation) bool { return s.mode == Suggested && s.snooze != "running" }, says(Suggest, PolicySuggested)},
-	{"10 suggested, put off", func(s situation) bool { return s.mode == Suggested }, says(Allow, Snoozed)},
+	{"8 required", func(s situation) bool { return s.mode == Required || s.more == "floor" }, says(Enroll, PolicyRequired)},
+	{"8 the route requires", situation.routed, says(Enroll, RouteRequires)},
+	{"9 suggested", func(s situation) bool { return suggested(s) && s.snooze != "running" }, says(Suggest, PolicySuggested)},
+	{"10 suggested, put off", suggested, says(Allow, Snoozed)},
 	{"10 otherwise", func(situation) bool { return true }, says(Allow, PolicyOptional)},
 }
 
-// ours: the session came through a provider that this account linked.
-func ours(s situation) bool { return s.came == "corp" && s.linked == "corp" }
+// ours: the session came through a provider that this account linked and trusts
+// that much.
+func ours(s situation, t Trust) bool {
+	return s.came == "corp" && s.linked == "corp" && s.trust == t && !entered(s)
+}
+
+// entered: an operator's entry for this account began the session.
+func entered(s situation) bool { return s.entry == "acct" }
+
+// suggested: the mode in force is to suggest.
+func suggested(s situation) bool { return s.mode == Suggested || s.more == "due" }
+
+// known: this browser is remembered for a second factor that still counts.
+func known(s situation) bool {
+	if usable(s) == 0 || s.routed() {
+		return false
+	}
+	switch s.device {
+	case "recent totp":
+		return counts(s, TOTP)
+	case "recent webauthn":
+		return true
+	}
+	return false
+}
 
 // counts says whether the account lets a kind count.
 func counts(s situation, k Kind) bool { return s.accept == 0 || k == WebAuthn }
@@ -158,15 +188,25 @@ func TestConsequences(t *testing.T) {
 				return "a provider that the account did not link made a difference"
 			}
 		}
-		if d.Verdict == Allow && !s.public && !ours(s) && s.has&Authenticators != 0 && !verified(s) {
+		vouched := s.came == "corp" && s.linked == "corp" && (s.trust == Precedence || s.trust == Verify && s.proved != "never")
+		if d.Verdict == Allow && !s.public && !vouched && s.has&Authenticators != 0 && !verified(s) && d.Reason != RememberedDevice {
 			return "having an authenticator was taken for having shown it"
+		}
+		if d.Verdict == Allow && !s.public && s.entry != "" && (s.entry != "acct" || !verified(s)) {
+			return "an operator's entry opened another account, or this one without a second factor"
+		}
+		if d.Reason == RememberedDevice {
+			g := f
+			if g.Account.Changed = g.Proof.Remembered; Decide(g).Verdict == Allow {
+				return "a browser was remembered over a change of the account's rules"
+			}
 		}
 		if d.Verdict == Challenge && d.Offer == 0 {
 			return "asked for a second factor and offers none"
 		}
 		if d.Verdict == Allow {
 			g := f
-			g.Account.Policy = Optional
+			g.Account.Policy, g.Account.Floor, g.Account.Next = Optional, 0, 0
 			if f.Account.Policy.Valid() && Decide(g).Verdict != Allow {
 				return "a milder policy is stricter"
 			}
@@ -180,7 +220,7 @@ func TestConsequences(t *testing.T) {
 func TestPolicyAsksNobodyLess(t *testing.T) {
 	strictness := map[Verdict]int{Allow: 0, Suggest: 1, Challenge: 2, Enroll: 2, ChooseAccount: 3, SSO: 3, SignIn: 3, Deny: 4}
 	everywhere(t, func(s situation, f Facts) string {
-		if s.mode != Optional || s.lack == "policy" {
+		if s.mode != Optional || s.more != "" {
 			return ""
 		}
 		last := Decide(f)
@@ -262,11 +302,105 @@ func TestDecideChangeAndProfile(t *testing.T) {
 	})
 }
 
+// administers is what DecideAdmin must say, in words; see administer.
+func administers(s situation) Decision {
+	s.public = false
+	switch s.span {
+	case "route":
+		s.span = "nobody"
+	case "both":
+		s.span = "account"
+	}
+	d := want(s)
+	if d.Verdict != Allow {
+		return d
+	}
+	age, kind := s.answered()
+	switch {
+	case s.snooze != "never":
+		return Decision{Verdict: Deny, Reason: NotAdmin}
+	case s.domain == "pending":
+		return d
+	case ours(s, Precedence), ours(s, Verify) && s.proved != "never":
+		if !lately(s.first) {
+			return Decision{Verdict: SSO, Reason: ProviderTooOld, Provider: "corp"}
+		}
+		return d
+	case (kind == TOTP || kind == WebAuthn) && counts(s, kind) && lately(age):
+		return Decision{Verdict: Allow, Reason: SecondFactor}
+	case usable(s) != 0:
+		return Decision{Verdict: Challenge, Reason: SecondFactorTooOld, Offer: Kinds(usable(s))}
+	}
+	return Decision{Verdict: Enroll, Reason: AdminNeedsFactor}
+}
+
+// administer is DecideAdmin in a world where members are administrators unless
+// they snoozed, and change things unless their domain is pending.
+func administer(f Facts) Decision {
+	f, change := appointed(f)
+	return DecideAdmin(f, change)
+}
+
+func appointed(f Facts) (_ Facts, change bool) {
+	if f.Member.Role != 0 && f.Member.SnoozedUntil.IsZero() {
+		f.Member.Role = RoleAdmin
+	}
+	return f, f.Domain.Verified || !f.Domain.Enforce
+}
+
+func TestDecideAdmin(t *testing.T) {
+	everywhere(t, func(s situation, f Facts) string {
+		if got := administer(f); got != administers(s) {
+			return fmt.Sprintf("DecideAdmin = %+v, want %+v", got, administers(s))
+		}
+		return ""
+	})
+}
+
+// TestMode walks every combination of the modes that an account may be under.
+func TestMode(t *testing.T) {
+	all := []Policy{0, Optional, Suggested, Required}
+	for _, own := range all {
+		for _, floor := range all {
+			for _, next := range all {
+				for _, wait := range []time.Duration{-1, 0, 1} {
+					a := Account{Policy: own, Floor: floor, Next: next, NextAt: epoch.Add(wait)}
+					want := max(own, floor)
+					if wait <= 0 {
+						want = max(want, next)
+					}
+					if own == 0 {
+						want = 0
+					}
+					if got := a.Mode(epoch); got != want {
+						t.Errorf("%+v is under %v, want %v", a, got, want)
+					}
+				}
+			}
+		}
+	}
+}
+
+// TestUnder: a mode that is tried is the only one, but for the operator's least.
+func TestUnder(t *testing.T) {
+	f := Facts{Account: Account{Policy: Optional, Next: Required, NextAt: epoch, Floor: Suggested}}
+	for tried, want := range map[Policy]Policy{Optional: Suggested, Suggested: Suggested, Required: Required} {
+		if got := f.Under(tried).Account.Mode(epoch.Add(time.Hour)); got != want {
+			t.Errorf("under %v: %v, want %v", tried, got, want)
+		}
+	}
+	if f.Account.Policy != Optional || f.Account.Next != Required {
+		t.Error("trying a mode changed the facts")
+	}
+}
+
 func TestZeroRefuses(t *testing.T) {
 	if d := (Decision{}); d.Verdict != Deny {
 		t.Errorf("the zero decision is %v", d.Verdict)
 	}
-	for name, decide := range map[string]func(Facts) Decision{"Decide": Decide, "DecideChange": DecideChange, "DecideProfile": DecideProfile} {
+	for name, decide := range map[string]func(Facts) Decision{
+		"Decide": Decide, "DecideChange": DecideChange, "DecideProfile": DecideProfile, "DecideAdmin": administer,
+	} {
 		if d := decide(Facts{}); d.Verdict != SignIn {
 			t.Errorf("%s of no facts = %+v", name, d)
 		}
@@ -277,16 +411,16 @@ func TestZeroRefuses(t *testing.T) {
 }
 
 func TestDecideAllocatesNothing(t *testing.T) {
-	f := situation{who: who{holder: "self", first: "old"}, place: place{"on", "joined"}, rules: rules{Required, "nothing"},
-		domain: "verified", came: "corp", linked: "corp", second: "recent totp"}.facts()
+	f := situation{who: who{holder: "self", first: "old"}, place: place{"on", "joined"}, rules: modes[1],
+		domain: "verified", via: vias[5], second: "recent totp"}.facts()
 	if n := testing.AllocsPerRun(100, func() { Decide(f) }); n != 0 {
 		t.Errorf("Decide allocates %v times", n)
 	}
 }
 
 func BenchmarkDecide(b *testing.B) {
-	f := situation{who: who{holder: "self", first: "old"}, place: place{"on", "joined"}, rules: rules{Required, "nothing"},
-		domain: "unclaimed", came: "none", linked: "none", second: "recent totp"}.facts()
+	f := situation{who: who{holder: "self", first: "old"}, place: place{"on", "joined"}, rules: modes[1],
+		domain: "unclaimed", via: vias[0], second: "recent totp"}.facts()
 	for b.Loop() {
 		Decide(f)
 	}

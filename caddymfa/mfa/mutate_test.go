@@ -60,8 +60,8 @@ func write(t *testing.T, path string, text []byte) {
 
 // rules of decide.go, each with the walk that must catch its mutants.
 var mutated = map[string]string{
-	"Decide": "Decide", "accepted": "Decide",
-	"DecideChange": "DecideChange", "DecideProfile": "DecideProfile",
+	"Decide": "Decide", "accepted": "Decide", "Mode": "Decide", "trust": "Decide", "lasts": "Decide", "remembered": "Decide", "strong": "Decide",
+	"DecideChange": "DecideChange", "DecideProfile": "DecideProfile", "DecideAdmin": "DecideAdmin",
 	"fresh": "Decide",
 }
 
@@ -118,7 +118,7 @@ func mutate(t *testing.T, source []byte) []mutant {
 }
 
 // called matches the rules where they are declared or called.
-var called = regexp.MustCompile(`\b(DecideChange|DecideProfile|Decide|fresh|accepted)\(`)
+var called = regexp.MustCompile(`\b(DecideChange|DecideProfile|DecideAdmin|Decide|Mode|trust|lasts|remembered|strong|fresh|accepted)\(`)
 
 // moved is what a comparison becomes.
 var moved = map[token.Token]string{token.EQL: "!=", token.NEQ: "==", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">"}
@@ -170,13 +170,17 @@ func edits(f *ast.FuncDecl, at func(token.Pos) int, text func(ast.Node) string) 
 func judge(t *testing.T, mutants []mutant) []byte {
 	var b bytes.Buffer
 	b.WriteString("package mfa\n\nimport (\n\t\"slices\"\n\t\"testing\"\n\t\"time\"\n)\n\n")
-	b.WriteString("func TestJudge(t *testing.T) {\n\toracles := map[string]func(situation) Decision{\"Decide\": want, \"DecideChange\": changes, \"DecideProfile\": profiles}\n")
+	b.WriteString("func TestJudge(t *testing.T) {\n\toracles := map[string]func(situation) Decision{\"Decide\": want, \"DecideChange\": changes, \"DecideProfile\": profiles, \"DecideAdmin\": administers}\n")
 	b.WriteString("\tfor _, m := range mutants {\n\t\tt.Run(m.about, func(t *testing.T) {\n\t\t\tt.Parallel()\n\t\t\twanted := oracles[m.judged]\n")
 	b.WriteString("\t\t\tfor i, n := 0, 0; i < space; i, n = i+1, (n+1000003)%space {\n\t\t\t\ts := at(n)\n\t\t\t\tif m.decide(s.facts()) != wanted(s) {\n\t\t\t\t\treturn\n\t\t\t\t}\n\t\t\t}\n")
 	b.WriteString("\t\t\tt.Error(\"survived: no situation tells it from the rule\")\n\t\t})\n\t}\n\tt.Logf(\"judged %d mutants\", len(mutants))\n}\n\n")
 	b.WriteString("var mutants = []struct {\n\tabout, judged string\n\tdecide func(Facts) Decision\n}{\n")
 	for i, m := range mutants {
-		fmt.Fprintf(&b, "\t{%q, %q, %s_%d},\n", m.about, m.judged, m.judged, i)
+		call := fmt.Sprintf("%s_%d", m.judged, i)
+		if m.judged == "DecideAdmin" {
+			call = fmt.Sprintf("func(f Facts) Decision { return %s(appointed(f)) }", call)
+		}
+		fmt.Fprintf(&b, "\t{%q, %q, %s},\n", m.about, m.judged, call)
 	}
 	b.WriteString("}\n\nvar _ = slices.Contains[[]string]\n\n")
 	for _, m := range mutants {

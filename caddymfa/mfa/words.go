@@ -217,13 +217,59 @@ func (s Kinds) String() string {
 	return strings.Join(names, ",")
 }
 
+// Trust is what an account makes of a sign-in through one of its identity
+// providers. The zero value trusts no more than Stack does.
+type Trust uint8
+
+// The kinds of trust.
+const (
+	// Precedence lets the provider decide alone: its settings override the
+	// account's policy.
+	Precedence Trust = iota + 1
+	// Verify lets the provider decide where it proved several factors, and
+	// leaves everybody else to the account's policy.
+	Verify
+	// Stack takes the provider for a first factor only: the account's policy
+	// comes on top.
+	Stack
+)
+
+var trustNames = [...]string{Precedence: "precedence", Verify: "verify", Stack: "stack"}
+
+// Valid reports whether t is one of the three kinds.
+func (t Trust) Valid() bool { return t >= Precedence && t <= Stack }
+
+// String returns the name as used in configuration and pages.
+func (t Trust) String() string {
+	if !t.Valid() {
+		return "none"
+	}
+	return trustNames[t]
+}
+
+// ParseTrust reads a name. Anything else is an error that names the choices.
+func ParseTrust(s string) (Trust, error) {
+	for t := Precedence; t <= Stack; t++ {
+		if trustNames[t] == s {
+			return t, nil
+		}
+	}
+	return 0, fmt.Errorf("unknown trust %q: choose precedence, verify or stack", s)
+}
+
+// Provider is an identity provider that an account linked.
+type Provider struct {
+	ID    string
+	Trust Trust
+}
+
 // Proof is the evidence that one session has shown so far. Evidence keeps its
 // scope: a sign-in through an identity provider names that provider, and counts
 // only in accounts that linked it. The zero value proves nothing.
 type Proof struct {
 	User     string    // whose evidence this is: the user's opaque id
 	First    time.Time // when the first factor was verified; zero: not yet
-	FirstBy  string    // how: ByPassword, BySSO or ByPasskey
+	FirstBy  string    // how: ByPassword, BySSO, ByPasskey or ByEntry
 	Provider string    // id of the identity provider signed in through; empty: none
 	Issuer   string    // the provider's issuer, with Subject the identity (OpenID Connect Core, section 2)
 	Subject  string    // the provider's name for this person
@@ -232,8 +278,16 @@ type Proof struct {
 	ProviderAMR     string
 	ProviderACR     string
 	ProviderSession string    // the provider's own name of its session
-	Second          time.Time // when a second factor was verified; zero: not yet
-	SecondBy        Kind      // which kind it was
+	ProviderSecond  time.Time // when the provider verified several factors; zero: it did not say so
+	// BreakGlass is the account that an operator's single-use entry opened; empty:
+	// there was none. Such a session enters that account only.
+	BreakGlass string
+	Second     time.Time // when a second factor was verified; zero: not yet
+	SecondBy   Kind      // which kind it was
+	// Remembered is when this browser, at an earlier sign-in, showed the second
+	// factor RememberedBy and was to be remembered; zero: never.
+	Remembered   time.Time
+	RememberedBy Kind
 	// Synced says that the key which answered may be copied between its owner's
 	// devices (WebAuthn: backup eligible), as passkeys mostly are.
 	Synced bool
@@ -244,6 +298,7 @@ const (
 	ByPassword = "password"
 	BySSO      = "sso"
 	ByPasskey  = "passkey" // one gesture that is both factors
+	ByEntry    = "entry"   // an operator's single-use entry (break-glass)
 )
 
 // AMR lists the proof's methods as RFC 8176 names: "pwd", "otp", "hwk" or "swk"

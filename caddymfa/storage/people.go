@@ -22,9 +22,18 @@ type Account struct {
 	ID       string // chosen by the operator: lower-case letters, digits, "-"
 	Name     string // what people see
 	Policy   mfa.Policy
-	PolicyBy string    // user id, or "operator", or "configuration"
-	PolicyAt time.Time // when the present mode was set
-	Accept   mfa.Kinds // the kinds of second factor that count; zero: all
+	PolicyBy string     // user id, or "operator", or "configuration"
+	PolicyAt time.Time  // when the account's rules were last changed
+	Next     mfa.Policy // a stricter mode that begins at NextAt; zero: none is planned
+	NextAt   time.Time
+	NextBy   string     // who planned it, as PolicyBy
+	Trial    mfa.Policy // a mode that is tried and reported on, not enforced; zero: none
+	TrialAt  time.Time  // since when
+	Accept   mfa.Kinds  // the kinds of second factor that count; zero: all
+	// SecondFactorAge is how long a second factor lasts; zero: the session.
+	SecondFactorAge time.Duration
+	// Remember is for how long a browser may be remembered; zero: not at all.
+	Remember time.Duration
 	Disabled bool
 	Origin   Origin
 	Created  time.Time
@@ -118,10 +127,11 @@ type Domain struct {
 type IdentityProvider struct {
 	ID       string // opaque and random
 	Account  string
-	Kind     string // "oidc", "ldap"
-	Name     string // what people see
-	Issuer   string // who it says it is, where its kind proves that; else empty
-	Settings []byte // the kind's own, sealed where secret
+	Kind     string    // "oidc", "ldap"
+	Name     string    // what people see
+	Issuer   string    // who it says it is, where its kind proves that; else empty
+	Settings []byte    // the kind's own, sealed where secret
+	Trust    mfa.Trust // what the account makes of a sign-in through it
 	Disabled bool
 	Origin   Origin
 	Created  time.Time

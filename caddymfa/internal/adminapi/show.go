@@ -63,10 +63,14 @@ func (c *call) explain() (any, error) {
 		Because: because[x.Decision.Reason], IdentityProvider: x.Decision.Provider,
 		Facts: Facts{
 			At: f.Now.UTC(), FirstFactor: f.Proof.FirstBy, SecondFactor: f.Proof.SecondBy.String(),
-			Policy: f.Account.Policy.String(), Accept: f.Account.Accept.AcceptString(), AccountDisabled: f.Account.Disabled, IdentityProviders: append([]string{}, f.Account.Providers...),
-			UserDisabled: f.User.Disabled, Membership: f.Member.State.String(), Role: f.Member.Role.String(),
+			Policy: f.Account.Mode(f.Now).String(), Accept: f.Account.Accept.AcceptString(), AccountDisabled: f.Account.Disabled,
+			IdentityProviders: []string{},
+			UserDisabled:      f.User.Disabled, Membership: f.Member.State.String(), Role: f.Member.Role.String(),
 			Enrolled: kinds(f.Enrolled), DomainVerified: f.Domain.Verified, DomainEnforced: f.Domain.Enforce,
 		},
+	}
+	for _, p := range f.Account.Providers {
+		out.Facts.IdentityProviders = append(out.Facts.IdentityProviders, p.ID)
 	}
 	if x.Decision.Offer != 0 {
 		out.Offer = kinds(x.Decision.Offer)
@@ -87,10 +91,13 @@ var because = map[mfa.Reason]string{
 	mfa.NoAccount:          "No account was chosen.",
 	mfa.NotMember:          "The person is not a joined member of the account.",
 	mfa.AccountDisabled:    "The account is disabled.",
+	mfa.BreakGlassEntry:    "An operator's entry opens one account only, and only with a second factor.",
 	mfa.DomainEnforced:     "The account sends people of this e-mail domain to its identity provider.",
 	mfa.ProviderPrecedence: "The person signed in through the account's identity provider, which takes precedence over its policy.",
+	mfa.ProviderVerified:   "The account's identity provider says that it asked for several factors.",
 	mfa.ProviderTooOld:     "The route wants a fresher sign-in at the identity provider.",
 	mfa.SecondFactor:       "A second factor was shown in this session.",
+	mfa.RememberedDevice:   "This browser showed a second factor before, and the account lets it be remembered.",
 	mfa.Enrolled:           "The person has an authenticator and is asked for it, whatever the policy.",
 	mfa.SecondFactorTooOld: "The route wants a fresher second factor.",
 	mfa.KindNotAccepted:    "The account accepts security keys and passkeys only, and the person has none yet.",
@@ -99,6 +106,8 @@ var because = map[mfa.Reason]string{
 	mfa.PolicySuggested:    "The account suggests a second factor and the person has no authenticator yet.",
 	mfa.Snoozed:            `The account suggests a second factor; the person said "Not now", which still holds.`,
 	mfa.PolicyOptional:     "The account leaves a second factor to its people, and this person has no authenticator.",
+	mfa.NotAdmin:           "The person is a member of the account, and no administrator.",
+	mfa.AdminNeedsFactor:   "Changing the account's rules needs a second factor, and the person has no authenticator yet.",
 	mfa.FirstFactorTooOld:  "A recovery code changes nothing without the password shown again.",
 }
 

@@ -32,13 +32,9 @@ type Person struct {
 
 // Tenant is what the gate knows of an account.
 type Tenant struct {
-	ID        string
-	Name      string
-	Policy    mfa.Policy
-	Disabled  bool
-	Accept    mfa.Kinds
-	Providers []string
-	Domains   map[string]mfa.Domain
+	mfa.Account
+	Name    string
+	Domains map[string]mfa.Domain
 }
 
 // Memberships is where a person belongs, by account id.
@@ -183,14 +179,17 @@ func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the account: %w", err)
 	}
-	t := &Tenant{ID: a.ID, Name: a.Name, Policy: a.Policy, Disabled: a.Disabled, Accept: a.Accept}
+	t := &Tenant{Name: a.Name, Account: mfa.Account{
+		ID: a.ID, Policy: a.Policy, Next: a.Next, NextAt: a.NextAt, Disabled: a.Disabled,
+		Accept: a.Accept, SecondFactorAge: a.SecondFactorAge, Remember: a.Remember, Changed: a.PolicyAt,
+	}}
 	providers, err := s.store.ProvidersOf(ctx, id)
 	if err != nil {
 		return nil, fmt.Errorf("reading the account's identity providers: %w", err)
 	}
 	for _, p := range providers {
 		if !p.Disabled {
-			t.Providers = append(t.Providers, p.ID)
+			t.Providers = append(t.Providers, mfa.Provider{ID: p.ID, Trust: p.Trust})
 		}
 	}
 	domains, err := s.store.DomainsOf(ctx, id)
@@ -265,7 +264,7 @@ func (s *Source) Gather(ctx context.Context, session *storage.Session, account s
 		return g, err
 	}
 	g.Tenant = tenant
-	g.Facts.Account = mfa.Account{ID: tenant.ID, Policy: tenant.Policy, Disabled: tenant.Disabled, Providers: tenant.Providers, Accept: tenant.Accept}
+	g.Facts.Account = tenant.Account
 	g.Facts.Domain = tenant.Domains[person.Domain]
 	m := belongs[account]
 	g.Facts.Member = mfa.Member{Role: m.Role, State: m.State, SnoozedUntil: m.SnoozedUntil}

@@ -123,7 +123,7 @@ func TestEveryWriteIsInForceAtOnce(t *testing.T) {
 		}, mfa.Enrolled},
 		{"domain enforced", func(ctx context.Context, s storage.Storage) error {
 			return errors.Join(
-				s.PutProvider(ctx, storage.IdentityProvider{ID: "p", Account: "acme", Kind: "oidc", Settings: []byte("{}"), Created: noon}),
+				s.PutProvider(ctx, storage.IdentityProvider{ID: "p", Account: "acme", Kind: "oidc", Settings: []byte("{}"), Trust: mfa.Precedence, Created: noon}),
 				s.PutDomain(ctx, storage.Domain{Account: "acme", Name: "acme.example", Verified: true, Enforce: true, Provider: "p", Created: noon}))
 		}, mfa.DomainEnforced},
 	} {

@@ -179,10 +179,26 @@ func (c *call) first(d mfa.Decision, page string) error {
 		c.to("/challenge", c.s.Base+page)
 	case mfa.SignIn:
 		c.redirect(c.s.Base + "/login?again=1&return=" + url.QueryEscape(c.s.Base+page))
-	default:
+	case mfa.Deny:
 		return c.refuse(d)
+	default:
+		c.to(login.PageFor(d), c.s.Base+page)
 	}
 	return nil
+}
+
+// wanted is what the page that the person comes from still asks for, and whether
+// that page is ours and asks by a rule of its own: the administration's, or the
+// one for changing one's own sign-in.
+func (c *call) wanted(g facts.Gathered) (d mfa.Decision, ours bool) {
+	to := c.returnTo()
+	switch d = mfa.Decide(g.Facts); {
+	case d.Verdict == mfa.Challenge || !c.own(to):
+		return d, false
+	case strings.HasPrefix(to, c.s.Base+"/admin/"):
+		return mfa.DecideAdmin(g.Facts, true), true
+	}
+	return mfa.DecideChange(g.Facts), true
 }
 
 // own reports whether a path is one of our own pages.

@@ -7,14 +7,13 @@ import (
 	"fmt"
 	"io/fs"
 	"maps"
-	"path"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 )
 
-//go:embed text/*.json
+//go:embed text
 var textFiles embed.FS
 
 // defaultLanguage is spoken when nothing better is known, and its file is the
@@ -70,17 +69,23 @@ func (w *wording) UnmarshalJSON(data []byte) error {
 	return nil
 }
 
-// loadCatalogue reads every text/<language>.json in files. A language with a
-// key too few or too many is refused, so that no page can fall short of words
-// while somebody looks at it.
+// loadCatalogue reads every text/<language>.json in files, and the further texts
+// of that language in text/<language>/*.json. A language with a key too few or
+// too many is refused, so that no page can fall short of words while somebody
+// looks at it.
 func loadCatalogue(files fs.FS) (*catalogue, error) {
 	names, err := fs.Glob(files, "text/*.json")
 	if err != nil {
 		return nil, fmt.Errorf("listing texts: %w", err)
 	}
+	more, err := fs.Glob(files, "text/*/*.json")
+	if err != nil {
+		return nil, fmt.Errorf("listing texts: %w", err)
+	}
 	c := &catalogue{languages: make(map[string]map[string]wording)}
-	for _, name := range names {
-		tag := strings.TrimSuffix(path.Base(name), ".json")
+	for _, name := range append(names, more...) {
+		tag, _, _ := strings.Cut(strings.TrimPrefix(name, "text/"), "/")
+		tag = strings.TrimSuffix(tag, ".json")
 		if plurals[tag] == nil {
 			return nil, fmt.Errorf("reading texts: %s has no plural rule", name)
 		}
@@ -92,7 +97,15 @@ func loadCatalogue(files fs.FS) (*catalogue, error) {
 		if err := json.Unmarshal(data, &texts); err != nil {
 			return nil, fmt.Errorf("reading texts of %s: %w", name, err)
 		}
-		c.languages[tag] = texts
+		if c.languages[tag] == nil {
+			c.languages[tag] = make(map[string]wording)
+		}
+		for key, text := range texts {
+			if _, twice := c.languages[tag][key]; twice {
+				return nil, fmt.Errorf("reading texts of %s: %q is said twice", name, key)
+			}
+			c.languages[tag][key] = text
+		}
 	}
 	measure := slices.Sorted(maps.Keys(c.languages[defaultLanguage]))
 	if len(measure) == 0 {

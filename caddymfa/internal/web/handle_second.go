@@ -29,12 +29,8 @@ func (c *call) showChallenge() error {
 
 // challengeView is the challenge that the facts call for, if any.
 func (c *call) challengeView(g facts.Gathered) (Challenge, bool) {
-	v := Challenge{Return: c.returnTo()}
-	d := mfa.Decide(g.Facts)
-	if d.Verdict != mfa.Challenge && c.own(v.Return) {
-		d = mfa.DecideChange(g.Facts)
-		v.ForChange = true
-	}
+	d, ours := c.wanted(g)
+	v := Challenge{Return: c.returnTo(), ForChange: ours}
 	if d.Verdict != mfa.Challenge {
 		return v, false
 	}

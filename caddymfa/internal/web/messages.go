@@ -81,6 +81,10 @@ var (
 		Title: say("message.formexpired.title"), Text: say("message.formexpired.text"), Actions: []Action{actionRetry}}
 	MessageForbidden = Message{Status: http.StatusForbidden,
 		Title: say("message.forbidden.title"), Text: say("message.forbidden.text"), Actions: []Action{actionAccounts}}
+	MessageNotAdmin = Message{Status: http.StatusForbidden,
+		Title: say("message.notadmin.title"), Text: say("message.notadmin.text"), Actions: []Action{actionAccounts}}
+	MessageEntry = Message{Status: http.StatusForbidden,
+		Title: say("message.entry.title"), Text: say("message.entry.text"), Actions: []Action{actionAccounts}}
 	MessageUserDisabled = Message{Status: http.StatusForbidden,
 		Title: say("message.userdisabled.title"), Text: say("message.userdisabled.text")}
 	MessageAccountDisabled = Message{Status: http.StatusForbidden,

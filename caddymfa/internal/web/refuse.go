@@ -80,6 +80,10 @@ func messageFor(d mfa.Decision) Message {
 		return MessageAccountDisabled
 	case mfa.NotMember:
 		return MessageForbidden
+	case mfa.NotAdmin:
+		return MessageNotAdmin
+	case mfa.BreakGlassEntry:
+		return MessageEntry
 	}
 	return MessageUndecidable
 }

@@ -179,7 +179,7 @@ func zeroes() []View {
 func messages() map[string]Message {
 	return map[string]Message{
 		"bad-request": MessageBadRequest, "form-expired": MessageFormExpired, "forbidden": MessageForbidden,
-		"user-disabled": MessageUserDisabled, "account-disabled": MessageAccountDisabled, "undecidable": MessageUndecidable,
+		"user-disabled": MessageUserDisabled, "not-admin": MessageNotAdmin, "entry": MessageEntry, "account-disabled": MessageAccountDisabled, "undecidable": MessageUndecidable,
 		"not-found": MessageNotFound, "method": MessageMethod, "too-large": MessageTooLarge, "start-again": MessageStartAgain,
 		"link-expired": MessageLinkExpired, "unavailable": MessageUnavailable, "busy": MessageBusy, "fault": MessageFault,
 		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),

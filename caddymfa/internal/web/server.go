@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"strings"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
 )
@@ -19,6 +20,7 @@ const MaxForm = 64 << 10
 type Server struct {
 	Base  string // for example "/.mfa"
 	Login *login.Service
+	Admin *admin.Service
 	Pages *Renderer
 	// Fault tells the operator about an error that the person only sees as a
 	// page. It must not be told secrets.

@@ -8,11 +8,13 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
-const accountColumns = `id, name, policy, policy_by, policy_at, accept, disabled, origin, created_at, version`
+const accountColumns = `id, name, policy, policy_by, policy_at, next_policy, next_at, next_by, trial_policy, trial_at,
+	accept, second_factor_age, remember, disabled, origin, created_at, version`
 
 func scanAccount(row scanner) (a storage.Account, err error) {
 	err = row.Scan(&a.ID, &a.Name, word[mfa.Policy]{&a.Policy, mfa.ParsePolicy}, &a.PolicyBy, instant{&a.PolicyAt},
-		word[mfa.Kinds]{&a.Accept, mfa.ParseKinds},
+		word[mfa.Policy]{&a.Next, parseNoPolicy}, instant{&a.NextAt}, &a.NextBy, word[mfa.Policy]{&a.Trial, parseNoPolicy}, instant{&a.TrialAt},
+		word[mfa.Kinds]{&a.Accept, mfa.ParseKinds}, span{&a.SecondFactorAge}, span{&a.Remember},
 		&a.Disabled, word[storage.Origin]{&a.Origin, parseOrigin}, instant{&a.Created}, &a.Version)
 	return a, err
 }
@@ -40,8 +42,9 @@ func (s *Store) Accounts(ctx context.Context, after string, limit int) ([]storag
 func (s *Store) CreateAccount(ctx context.Context, a storage.Account) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectAccount, a.ID)
-		_, err := t.exec(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-			a.ID, a.Name, a.Policy.String(), a.PolicyBy, micros(a.PolicyAt), a.Accept.String(), flag(a.Disabled), originName(a.Origin), micros(a.Created))
+		_, err := t.exec(ctx, `INSERT INTO accounts (`+accountColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+			a.ID, a.Name, a.Policy.String(), a.PolicyBy, micros(a.PolicyAt), noPolicy(a.Next), micros(a.NextAt), a.NextBy, noPolicy(a.Trial), micros(a.TrialAt),
+			a.Accept.String(), a.SecondFactorAge.Microseconds(), a.Remember.Microseconds(), flag(a.Disabled), originName(a.Origin), micros(a.Created))
 		return err
 	})
 	if err != nil {
@@ -58,9 +61,12 @@ func (s *Store) UpdateAccount(ctx context.Context, id string, change func(*stora
 		},
 		write: func(ctx context.Context, t *tx, old, next storage.Account) ([]storage.Account, error) {
 			return all(ctx, t, scanAccount, `UPDATE accounts
-				SET name = ?, policy = ?, policy_by = ?, policy_at = ?, accept = ?, disabled = ?, origin = ?, version = version + 1
+				SET name = ?, policy = ?, policy_by = ?, policy_at = ?, next_policy = ?, next_at = ?, next_by = ?, trial_policy = ?, trial_at = ?,
+					accept = ?, second_factor_age = ?, remember = ?, disabled = ?, origin = ?, version = version + 1
 				WHERE id = ? AND version = ? RETURNING `+accountColumns,
-				next.Name, next.Policy.String(), next.PolicyBy, micros(next.PolicyAt), next.Accept.String(), flag(next.Disabled), originName(next.Origin),
+				next.Name, next.Policy.String(), next.PolicyBy, micros(next.PolicyAt),
+				noPolicy(next.Next), micros(next.NextAt), next.NextBy, noPolicy(next.Trial), micros(next.TrialAt),
+				next.Accept.String(), next.SecondFactorAge.Microseconds(), next.Remember.Microseconds(), flag(next.Disabled), originName(next.Origin),
 				id, old.Version)
 		},
 		subject: storage.SubjectAccount,

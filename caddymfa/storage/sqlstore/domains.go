@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -69,10 +70,10 @@ func (s *Store) RemoveDomain(ctx context.Context, account, name string) error {
 	return nil
 }
 
-const providerColumns = `id, account_id, kind, name, issuer, settings, disabled, origin, created_at`
+const providerColumns = `id, account_id, kind, name, issuer, settings, trust, disabled, origin, created_at`
 
 func scanProvider(row scanner) (p storage.IdentityProvider, err error) {
-	err = row.Scan(&p.ID, &p.Account, &p.Kind, &p.Name, &p.Issuer, &p.Settings, &p.Disabled,
+	err = row.Scan(&p.ID, &p.Account, &p.Kind, &p.Name, &p.Issuer, &p.Settings, word[mfa.Trust]{&p.Trust, mfa.ParseTrust}, &p.Disabled,
 		word[storage.Origin]{&p.Origin, parseOrigin}, instant{&p.Created})
 	return p, err
 }
@@ -110,11 +111,11 @@ func (s *Store) ProvidersIssuing(ctx context.Context, issuer string) ([]storage.
 func (s *Store) PutProvider(ctx context.Context, p storage.IdentityProvider) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectAccount, p.Account)
-		return t.touch(ctx, storage.ErrConflict, `INSERT INTO identity_providers (`+providerColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, issuer = excluded.issuer, settings = excluded.settings,
+		return t.touch(ctx, storage.ErrConflict, `INSERT INTO identity_providers (`+providerColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, issuer = excluded.issuer, settings = excluded.settings, trust = excluded.trust,
 				disabled = excluded.disabled, origin = excluded.origin, created_at = excluded.created_at
 			WHERE identity_providers.account_id = excluded.account_id`,
-			p.ID, p.Account, p.Kind, p.Name, p.Issuer, blob(p.Settings), flag(p.Disabled), originName(p.Origin), micros(p.Created))
+			p.ID, p.Account, p.Kind, p.Name, p.Issuer, blob(p.Settings), p.Trust.String(), flag(p.Disabled), originName(p.Origin), micros(p.Created))
 	})
 	if err != nil {
 		return fmt.Errorf("putting identity provider %q into account %q: %w", p.ID, p.Account, err)

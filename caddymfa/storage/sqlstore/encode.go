@@ -42,6 +42,33 @@ func (i instant) Scan(src any) error {
 	return nil
 }
 
+// span scans a stored duration.
+type span struct{ to *time.Duration }
+
+func (s span) Scan(src any) error {
+	n, ok := src.(int64)
+	if !ok {
+		return fmt.Errorf("expected a duration in microseconds, got %T", src)
+	}
+	*s.to = time.Duration(n) * time.Microsecond
+	return nil
+}
+
+// noPolicy is a mode that there may not be, as it is stored.
+func noPolicy(p mfa.Policy) string {
+	if p == 0 {
+		return ""
+	}
+	return p.String()
+}
+
+func parseNoPolicy(name string) (mfa.Policy, error) {
+	if name == "" {
+		return 0, nil
+	}
+	return mfa.ParsePolicy(name)
+}
+
 // flag is a yes or no as it is stored.
 func flag(yes bool) int64 {
 	if yes {

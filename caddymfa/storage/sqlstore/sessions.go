@@ -14,17 +14,18 @@ import (
 const maxSessions = 100
 
 const sessionColumns = `id, user_id, account_id, first_at, first_by, provider, issuer, subject, second_at, second_by, second_synced,
-	provider_amr, provider_acr, provider_sid, created_at, seen_at, expires_at, revoked_at, browser, network, version`
+	provider_amr, provider_acr, provider_sid, provider_second_at, break_glass, remembered_at, remembered_by, created_at, seen_at, expires_at, revoked_at, browser, network, version`
 
 // A session in no account has NULL for it; see optional.
 const sessionFields = `id, user_id, COALESCE(account_id, ''), first_at, first_by, provider, issuer, subject, second_at, second_by, second_synced,
-	provider_amr, provider_acr, provider_sid, created_at, seen_at, expires_at, revoked_at, browser, network, version`
+	provider_amr, provider_acr, provider_sid, provider_second_at, break_glass, remembered_at, remembered_by, created_at, seen_at, expires_at, revoked_at, browser, network, version`
 
 func scanSession(row scanner) (v storage.Session, err error) {
 	p := &v.Proof
 	err = row.Scan(&v.ID, &v.User, &v.Account, instant{&p.First}, &p.FirstBy, &p.Provider, &p.Issuer, &p.Subject,
 		instant{&p.Second}, word[mfa.Kind]{&p.SecondBy, parseSecond}, &p.Synced,
-		&p.ProviderAMR, &p.ProviderACR, &p.ProviderSession, instant{&v.Created}, instant{&v.Seen}, instant{&v.Expires}, instant{&v.Revoked}, &v.Browser, &v.Network, &v.Version)
+		&p.ProviderAMR, &p.ProviderACR, &p.ProviderSession,
+		instant{&p.ProviderSecond}, &p.BreakGlass, instant{&p.Remembered}, word[mfa.Kind]{&p.RememberedBy, parseSecond}, instant{&v.Created}, instant{&v.Seen}, instant{&v.Expires}, instant{&v.Revoked}, &v.Browser, &v.Network, &v.Version)
 	p.User = v.User
 	return v, err
 }
@@ -73,10 +74,11 @@ func insertSession(ctx context.Context, t *tx, v storage.Session) error {
 	if err := ownProof(v.User, p); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+	_, err := t.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
 		v.ID, v.User, optional(v.Account), micros(p.First), p.FirstBy, p.Provider, p.Issuer, p.Subject,
 		micros(p.Second), p.SecondBy.String(), flag(p.Synced),
-		p.ProviderAMR, p.ProviderACR, p.ProviderSession, micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), v.Browser, v.Network)
+		p.ProviderAMR, p.ProviderACR, p.ProviderSession,
+		micros(p.ProviderSecond), p.BreakGlass, micros(p.Remembered), p.RememberedBy.String(), micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), v.Browser, v.Network)
 	return err
 }
 
@@ -94,11 +96,12 @@ func (s *Store) UpdateSession(ctx context.Context, id string, change func(*stora
 			}
 			return all(ctx, t, scanSession, `UPDATE sessions
 				SET account_id = ?, first_at = ?, first_by = ?, provider = ?, issuer = ?, subject = ?, second_at = ?, second_by = ?, second_synced = ?,
-					provider_amr = ?, provider_acr = ?, provider_sid = ?,
+					provider_amr = ?, provider_acr = ?, provider_sid = ?, provider_second_at = ?, break_glass = ?, remembered_at = ?, remembered_by = ?,
 					seen_at = ?, expires_at = ?, revoked_at = ?, browser = ?, network = ?, version = version + 1
 				WHERE id = ? AND version = ? AND revoked_at = 0 RETURNING `+sessionFields,
 				optional(next.Account), micros(p.First), p.FirstBy, p.Provider, p.Issuer, p.Subject, micros(p.Second), p.SecondBy.String(), flag(p.Synced),
-				p.ProviderAMR, p.ProviderACR, p.ProviderSession, micros(next.Seen), micros(next.Expires), micros(next.Revoked), next.Browser, next.Network,
+				p.ProviderAMR, p.ProviderACR, p.ProviderSession,
+				micros(p.ProviderSecond), p.BreakGlass, micros(p.Remembered), p.RememberedBy.String(), micros(next.Seen), micros(next.Expires), micros(next.Revoked), next.Browser, next.Network,
 				id, old.Version)
 		},
 		subject: storage.SubjectSession,

@@ -18,6 +18,8 @@ var accountChecks = []check{
 	{"what was created is read back with version 1", func(t *testing.T, s storage.Storage) {
 		want := storage.Account{
 			ID: "acme", Name: "Acme", Policy: mfa.Required, PolicyBy: "u1", PolicyAt: now.Add(-time.Hour),
+			Next: mfa.Suggested, NextAt: now.Add(time.Hour), NextBy: "u2", Trial: mfa.Required, TrialAt: now,
+			Accept: mfa.KindsOf(mfa.WebAuthn), SecondFactorAge: time.Hour, Remember: 30 * 24 * time.Hour,
 			Disabled: true, Origin: storage.FromConfig, Created: now, Version: 7,
 		}
 		must(t, s.CreateAccount(t.Context(), want))
@@ -38,11 +40,15 @@ var accountChecks = []check{
 		got, err := s.UpdateAccount(t.Context(), "acme", func(a *storage.Account) error {
 			same(t, *a, want)
 			a.Name, a.Policy, a.PolicyBy, a.PolicyAt = "Acme Ltd", mfa.Required, "u1", now.Add(time.Minute)
+			a.Next, a.NextAt, a.NextBy, a.Trial, a.TrialAt = mfa.Required, now.Add(time.Hour), "u2", mfa.Suggested, now
+			a.Accept, a.SecondFactorAge, a.Remember = mfa.KindsOf(mfa.WebAuthn), time.Minute, time.Hour
 			a.Disabled, a.Origin = true, storage.FromConfig
 			return nil
 		})
 		must(t, err)
 		want.Name, want.Policy, want.PolicyBy, want.PolicyAt = "Acme Ltd", mfa.Required, "u1", now.Add(time.Minute)
+		want.Next, want.NextAt, want.NextBy, want.Trial, want.TrialAt = mfa.Required, now.Add(time.Hour), "u2", mfa.Suggested, now
+		want.Accept, want.SecondFactorAge, want.Remember = mfa.KindsOf(mfa.WebAuthn), time.Minute, time.Hour
 		want.Disabled, want.Origin, want.Version = true, storage.FromConfig, 2
 		same(t, got, want)
 		same(t, value(s.Account(t.Context(), "acme"))(t), want)

@@ -4,12 +4,13 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
 func provider(t *testing.T, s storage.Storage, account, id string) storage.IdentityProvider {
 	t.Helper()
-	p := storage.IdentityProvider{ID: id, Account: account, Kind: "oidc", Name: "Entra " + id, Issuer: "https://login.example/" + account, Settings: []byte("sealed"), Created: now}
+	p := storage.IdentityProvider{ID: id, Account: account, Kind: "oidc", Name: "Entra " + id, Issuer: "https://login.example/" + account, Settings: []byte("sealed"), Trust: mfa.Precedence, Created: now}
 	must(t, s.PutProvider(t.Context(), p))
 	return p
 }
@@ -89,7 +90,7 @@ var providerChecks = []check{
 		account(t, s, "acme")
 		account(t, s, "other")
 		b := storage.IdentityProvider{
-			ID: "b", Account: "acme", Kind: "ldap", Name: "AD", Settings: []byte{0, 1, 255}, Disabled: true, Origin: storage.FromConfig, Created: now,
+			ID: "b", Account: "acme", Kind: "ldap", Name: "AD", Settings: []byte{0, 1, 255}, Trust: mfa.Stack, Disabled: true, Origin: storage.FromConfig, Created: now,
 		}
 		must(t, s.PutProvider(t.Context(), b))
 		a := provider(t, s, "acme", "a")
@@ -100,7 +101,7 @@ var providerChecks = []check{
 	{"to put it again replaces it", func(t *testing.T, s storage.Storage) {
 		account(t, s, "acme")
 		want := provider(t, s, "acme", "p1")
-		want.Kind, want.Name, want.Settings, want.Disabled, want.Origin = "ldap", "AD", []byte("new"), true, storage.FromConfig
+		want.Kind, want.Name, want.Settings, want.Trust, want.Disabled, want.Origin = "ldap", "AD", []byte("new"), mfa.Verify, true, storage.FromConfig
 		must(t, s.PutProvider(t.Context(), want))
 		same(t, value(s.ProvidersOf(t.Context(), "acme"))(t), []storage.IdentityProvider{want})
 	}},
@@ -115,7 +116,13 @@ var providerChecks = []check{
 		same(t, len(value(s.ProvidersOf(t.Context(), "other"))(t)), 0)
 	}},
 	{"the account must be there", func(t *testing.T, s storage.Storage) {
-		refuses(t, s.PutProvider(t.Context(), storage.IdentityProvider{ID: "p1", Account: "acme", Kind: "oidc", Created: now}), storage.ErrNotFound)
+		refuses(t, s.PutProvider(t.Context(), storage.IdentityProvider{ID: "p1", Account: "acme", Kind: "oidc", Trust: mfa.Stack, Created: now}), storage.ErrNotFound)
+	}},
+	{"one that nobody said how far to trust is refused", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		if s.PutProvider(t.Context(), storage.IdentityProvider{ID: "p1", Account: "acme", Kind: "oidc", Created: now}) == nil {
+			t.Error("a provider without trust was stored")
+		}
 	}},
 	{"when one is removed, domains that led to it are no longer enforced", func(t *testing.T, s storage.Storage) {
 		account(t, s, "acme")

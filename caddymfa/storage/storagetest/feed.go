@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -32,7 +33,7 @@ var telling = []struct {
 		return s.RemoveDomain(t.Context(), "acme", "example.com")
 	}, told(storage.SubjectAccount, "acme")},
 	{"PutProvider", func(t *testing.T, s storage.Storage) error {
-		return s.PutProvider(t.Context(), storage.IdentityProvider{ID: "new", Account: "acme", Created: now})
+		return s.PutProvider(t.Context(), storage.IdentityProvider{ID: "new", Account: "acme", Trust: mfa.Stack, Created: now})
 	}, told(storage.SubjectAccount, "acme")},
 	{"RemoveProvider", func(t *testing.T, s storage.Storage) error {
 		return s.RemoveProvider(t.Context(), "acme", "p1")

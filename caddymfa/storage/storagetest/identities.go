@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -44,7 +45,7 @@ var identityChecks = []check{
 		account(t, s, "other")
 		a := provider(t, s, "acme", "a")
 		b := provider(t, s, "other", "b")
-		silent := storage.IdentityProvider{ID: "c", Account: "acme", Kind: "ldap", Settings: []byte{}, Created: now}
+		silent := storage.IdentityProvider{ID: "c", Account: "acme", Kind: "ldap", Settings: []byte{}, Trust: mfa.Verify, Created: now}
 		must(t, s.PutProvider(t.Context(), silent))
 		same(t, value(s.Provider(t.Context(), "b"))(t), b)
 		_, err := s.Provider(t.Context(), "d")

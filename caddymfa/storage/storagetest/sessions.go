@@ -77,6 +77,7 @@ var sessionChecks = []check{
 			same(t, *v, want)
 			v.Account, v.Seen, v.Expires = "acme", now.Add(time.Minute), now.Add(time.Hour)
 			v.Proof.Second, v.Proof.SecondBy = now, mfa.Recovery
+			v.Proof.ProviderSecond, v.Proof.BreakGlass, v.Proof.Remembered, v.Proof.RememberedBy = now, "acme", now.Add(-time.Hour), mfa.TOTP
 			v.Browser, v.Network = "Safari", "198.51.100.1"
 			v.ID, v.User, v.Created, v.Version = "other", "u2", time.Time{}, 99
 			return nil
@@ -84,6 +85,7 @@ var sessionChecks = []check{
 		must(t, err)
 		want.Account, want.Seen, want.Expires = "acme", now.Add(time.Minute), now.Add(time.Hour)
 		want.Proof.Second, want.Proof.SecondBy = now, mfa.Recovery
+		want.Proof.ProviderSecond, want.Proof.BreakGlass, want.Proof.Remembered, want.Proof.RememberedBy = now, "acme", now.Add(-time.Hour), mfa.TOTP
 		want.Browser, want.Network, want.Version = "Safari", "198.51.100.1", 2
 		same(t, got, want)
 		same(t, value(s.Session(t.Context(), "s1"))(t), want)
