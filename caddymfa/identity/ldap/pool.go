@@ -71,12 +71,13 @@ func (p *pool) use(ctx context.Context, f func(*conn) error) error {
 	case <-waiting.Done():
 		return errors.Join(identity.ErrUnavailable, errors.New("waiting for a connection to the directory"), context.Cause(waiting))
 	}
+	// What is asked is heard to the end, whoever leaves: the directory counts a
+	// wrong password, and whoever could keep us from counting it as well by
+	// hanging up would lock people out there, unhindered by any delay of ours.
+	ctx = context.WithoutCancel(ctx)
 	var failed []error
 	for _, at := range p.order() {
 		err := p.try(ctx, at, f)
-		if ctx.Err() != nil {
-			return errors.Join(identity.ErrUnavailable, context.Cause(ctx))
-		}
 		p.note(at, err)
 		if !lost(err) {
 			return err

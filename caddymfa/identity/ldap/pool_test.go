@@ -258,30 +258,38 @@ func TestControllersRecover(t *testing.T) {
 	enters(t, p, "ana@acme.example", "right")
 }
 
-func TestPatienceEnds(t *testing.T) {
+func TestLeavingEndsNothing(t *testing.T) {
 	r := respond(t)
-	arrived := make(chan struct{}, 1)
-	r.raw = func(net.Conn, *ber.Packet) bool { arrived <- struct{}{}; return true }
-	p, _ := directory(t, Module{Connections: 1, Timeout: caddy.Duration(time.Minute)}, nil, r)
+	arrived, answer := make(chan struct{}), make(chan struct{})
+	wrong := r.bind
+	r.bind = func(name, password string) (int, string) {
+		arrived <- struct{}{}
+		<-answer
+		return wrong(name, password)
+	}
+	p, _ := directory(t, Module{Connections: 1}, nil, r)
 	ctx, cancel := context.WithCancel(t.Context())
 	done := make(chan error)
 	go func() {
-		_, err := p.CheckPassword(ctx, "ana@acme.example", "right")
+		_, err := p.CheckPassword(ctx, "ana@acme.example", "wrong")
 		done <- err
 	}()
 	<-arrived
-	// All connections are in use: whoever comes now waits, as long as they like.
+	// All connections are in use: whoever comes now may leave without having
+	// asked.
 	impatient, stop := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer stop()
-	if _, err := p.CheckPassword(impatient, "ana@acme.example", "right"); !errors.Is(err, identity.ErrUnavailable) {
+	if _, err := p.CheckPassword(impatient, "ana@acme.example", "wrong"); !errors.Is(err, identity.ErrUnavailable) {
 		t.Errorf("waiting for a connection: %v", err)
 	}
+	// But the directory counts what it was asked, and so must we.
 	cancel()
-	if err := <-done; !errors.Is(err, identity.ErrUnavailable) {
-		t.Errorf("whoever left got %v", err)
+	close(answer)
+	if err := <-done; !errors.Is(err, identity.ErrIncorrect) {
+		t.Errorf("whoever asked and left got %v", err)
 	}
-	if p.pool.controllers[0].pause != 0 {
-		t.Error("who leaves makes a controller a failed one")
+	if r.binds.Load() != 1 {
+		t.Errorf("the directory was asked %d times", r.binds.Load())
 	}
 }
 
