@@ -174,6 +174,25 @@ type Identity struct {
 // Identities stores who is who.
 type Identities interface {
 	Identity(ctx context.Context, issuer, subject string) (Identity, error)
+	// IdentitiesOf lists a person's, by issuer and subject.
+	IdentitiesOf(ctx context.Context, user string) ([]Identity, error)
 	// CreateIdentity adds one, or returns ErrExists. ErrNotFound: no such user.
 	CreateIdentity(ctx context.Context, i Identity) error
+}
+
+// Assurance is what an identity provider said of the sign-ins it vouched for.
+type Assurance struct {
+	SignIns int
+	WithMFA int // of them, how many carried proof of several factors
+}
+
+// Assurances counts what identity providers say, by day (UTC).
+type Assurances interface {
+	// CountSignIn adds one sign-in, or returns ErrNotFound: no such provider.
+	CountSignIn(ctx context.Context, provider string, at time.Time, withMFA bool) error
+	// AssuranceOf adds up the days from that of since on.
+	AssuranceOf(ctx context.Context, provider string, since time.Time) (Assurance, error)
+	// SweepAssurances deletes up to limit days that were over before the given
+	// time, and returns how many.
+	SweepAssurances(ctx context.Context, before time.Time, limit int) (int, error)
 }

@@ -27,6 +27,7 @@ type Storage interface {
 	Memberships
 	Domains
 	Identities
+	Assurances
 	Factors
 	RecoveryCodes
 	Sessions

@@ -22,6 +22,16 @@ func (s *Store) Identity(ctx context.Context, issuer, subject string) (storage.I
 	return i, nil
 }
 
+// IdentitiesOf implements [storage.Identities].
+func (s *Store) IdentitiesOf(ctx context.Context, user string) ([]storage.Identity, error) {
+	list, err := all(ctx, s.read, scanIdentity,
+		`SELECT issuer, subject, user_id, created_at FROM identities WHERE user_id = ? ORDER BY issuer, subject`, user)
+	if err != nil {
+		return nil, fmt.Errorf("listing the identities of user %q: %w", user, err)
+	}
+	return list, nil
+}
+
 // CreateIdentity implements [storage.Identities].
 func (s *Store) CreateIdentity(ctx context.Context, i storage.Identity) error {
 	err := s.transact(ctx, func(t *tx) error {

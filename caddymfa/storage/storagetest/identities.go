@@ -25,6 +25,7 @@ var identityChecks = []check{
 		for _, want := range []storage.Identity{a, b, c} {
 			same(t, value(s.Identity(t.Context(), want.Issuer, want.Subject))(t), want)
 		}
+		same(t, value(s.IdentitiesOf(t.Context(), "u2"))(t), []storage.Identity{c, b})
 		_, err := s.Identity(t.Context(), "https://b.example", "other")
 		refuses(t, err, storage.ErrNotFound)
 	}},

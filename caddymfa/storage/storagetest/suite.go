@@ -40,6 +40,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"domains", domainChecks},
 		{"providers", providerChecks},
 		{"identities", identityChecks},
+		{"assurances", assuranceChecks},
 		{"factors", factorChecks},
 		{"recovery codes", recoveryChecks},
 		{"sessions", sessionChecks},
