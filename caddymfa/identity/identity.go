@@ -25,8 +25,8 @@
 //
 // beside those of [Source]. It works as UnmarshalCaddyfile does (d.Next is its
 // first call, and consumes the kind's name), on the fresh value of the module,
-// and what it returns is encoded to the JSON of the settings. The options name,
-// trust, join and admins, which all kinds share, are taken out before.
+// and what it returns is encoded to the JSON of the settings. The options id,
+// name, trust, join and admins, which all kinds share, are taken out before.
 package identity
 
 import (

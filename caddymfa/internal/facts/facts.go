@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/maypok86/otter/v2"
@@ -34,6 +35,7 @@ type Person struct {
 type Tenant struct {
 	mfa.Account
 	Name    string
+	Issuers map[string]string // issuer to provider, for providers that prove who issues
 	Domains map[string]mfa.Domain
 }
 
@@ -188,8 +190,15 @@ func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
 		return nil, fmt.Errorf("reading the account's identity providers: %w", err)
 	}
 	for _, p := range providers {
-		if !p.Disabled {
-			t.Providers = append(t.Providers, mfa.Provider{ID: p.ID, Trust: p.Trust})
+		if p.Disabled {
+			continue
+		}
+		t.Providers = append(t.Providers, mfa.Provider{ID: p.ID, Trust: p.Trust})
+		if p.Issuer != "" {
+			if t.Issuers == nil {
+				t.Issuers = make(map[string]string, len(providers))
+			}
+			t.Issuers[p.Issuer] = p.ID
 		}
 	}
 	domains, err := s.store.DomainsOf(ctx, id)
@@ -203,6 +212,24 @@ func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
 		t.Domains[d.Name] = mfa.Domain{Verified: d.Verified, Enforce: d.Enforce, Provider: d.Provider}
 	}
 	return t, nil
+}
+
+// linked is a proof as this account knows it. A sign-in through another
+// account's provider of an issuer that this account linked too counts as one
+// through its own; but what proves several factors was judged by the other
+// account's settings, and counts there only.
+func (t *Tenant) linked(p mfa.Proof) mfa.Proof {
+	own, ok := t.Issuers[p.Issuer]
+	if p.Provider == "" || p.Issuer == "" || !ok || t.Has(p.Provider) {
+		return p
+	}
+	p.Provider, p.ProviderSecond = own, time.Time{}
+	return p
+}
+
+// Has reports whether the account linked a provider, by its id.
+func (t *Tenant) Has(provider string) bool {
+	return slices.ContainsFunc(t.Providers, func(p mfa.Provider) bool { return p.ID == provider })
 }
 
 // Memberships returns where a person belongs. The caller must not change it.
@@ -266,6 +293,7 @@ func (s *Source) Gather(ctx context.Context, session *storage.Session, account s
 	g.Tenant = tenant
 	g.Facts.Account = tenant.Account
 	g.Facts.Domain = tenant.Domains[person.Domain]
+	g.Facts.Proof = tenant.linked(session.Proof)
 	m := belongs[account]
 	g.Facts.Member = mfa.Member{Role: m.Role, State: m.State, SnoozedUntil: m.SnoozedUntil}
 	return g, nil

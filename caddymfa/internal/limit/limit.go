@@ -45,6 +45,9 @@ var (
 	// section 3.2.2, made stricter.
 	SecondFactor = Rule{Name: "second_factor", Free: 5, Delay: 2 * time.Second, Longest: 15 * time.Minute,
 		Cap: 20, RollingCap: 50, Window: 30 * 24 * time.Hour}
+	// BackChannel counts logout tokens that were refused, per client network:
+	// each may make us ask a provider for its keys.
+	BackChannel = Rule{Name: "back_channel", Free: 50, Delay: time.Second, Longest: time.Minute, Forget: 10 * time.Minute}
 )
 
 // Wait means that it is too early for another try.
@@ -112,6 +115,11 @@ func (l *Limiter) Once(ctx context.Context, what ...string) error {
 		a.Rolling, a.Last = 1, l.Now()
 		return nil
 	})
+}
+
+// NotYet takes Once back, when what it was for failed and will be tried again.
+func (l *Limiter) NotYet(ctx context.Context, what ...string) error {
+	return l.Forget(ctx, Rule{Name: "once"}, what...)
 }
 
 func (r Rule) try(a *storage.Attempt, now time.Time) error {

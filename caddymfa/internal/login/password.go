@@ -129,12 +129,23 @@ func (s *Service) Password(ctx context.Context, c Client, typed, password string
 	if err := s.Limiter.Try(ctx, rule, who...); err != nil {
 		return none, errors.Join(s.refused(ctx, c, user.ID, err), s.Limiter.TakeBack(ctx, limit.Network, network))
 	}
-	right, err := false, error(nil)
-	if len(password) <= MaxPassword {
-		right, err = s.Passwords.compare(ctx, user.PasswordHash, password)
+	company, err := s.CompanyOf(ctx, email, "")
+	if err == nil && company.Enforced && company.Page {
+		s.Record(ctx, storage.Event{At: s.Now(), Action: "sign_in", Outcome: "refused", Reason: string(mfa.DomainEnforced), Account: company.Account, Network: c.Network})
+		err = ErrElsewhere
 	}
 	if err != nil { // not the person's fault
-		return none, errors.Join(err, s.Limiter.TakeBack(ctx, rule, who...), s.Limiter.TakeBack(ctx, limit.Network, network))
+		return none, s.judged(ctx, err, rule, who, network)
+	}
+	right := false
+	if len(password) <= MaxPassword && !company.Enforced {
+		if right, err = s.Passwords.compare(ctx, user.PasswordHash, password); err != nil {
+			return none, s.judged(ctx, err, rule, who, network)
+		}
+	}
+	if !right && company.Provider != "" && !company.Page {
+		sess, err := s.directoryPassword(ctx, c, company, email, password, old)
+		return sess, s.judged(ctx, err, rule, who, network)
 	}
 	if !right || user.ID == "" || user.Disabled {
 		reason := "wrong_password"
@@ -147,7 +158,7 @@ func (s *Service) Password(ctx context.Context, c Client, typed, password string
 		s.Record(ctx, storage.Event{At: s.Now(), Action: "sign_in", Outcome: "refused", Reason: reason, User: user.ID, Network: c.Network})
 		return none, ErrWrong
 	}
-	if err := errors.Join(s.Limiter.Succeeded(ctx, rule, who...), s.Limiter.TakeBack(ctx, limit.Network, network)); err != nil {
+	if err := s.judged(ctx, nil, rule, who, network); err != nil {
 		return none, err
 	}
 	sess, err := s.begin(ctx, c, mfa.Proof{User: user.ID, First: s.Now(), FirstBy: mfa.ByPassword}, old)
@@ -156,6 +167,18 @@ func (s *Service) Password(ctx context.Context, c Client, typed, password string
 	}
 	s.Record(ctx, s.event(c, &sess, "sign_in", "ok", "password"))
 	return sess, nil
+}
+
+// judged settles the count of a try: a wrong password stays counted, a right one
+// clears the count, and what is nobody's fault is taken back.
+func (s *Service) judged(ctx context.Context, err error, rule limit.Rule, who []string, network string) error {
+	switch {
+	case errors.Is(err, ErrWrong):
+		return err
+	case err == nil || errors.Is(err, ErrRefused): // the password was right
+		return errors.Join(err, s.Limiter.Succeeded(ctx, rule, who...), s.Limiter.TakeBack(ctx, limit.Network, network))
+	}
+	return errors.Join(err, s.Limiter.TakeBack(ctx, rule, who...), s.Limiter.TakeBack(ctx, limit.Network, network))
 }
 
 func (s *Service) refused(ctx context.Context, c Client, user string, err error) error {

@@ -64,6 +64,7 @@ type Service struct {
 	Passwords *Passwords
 	Factors   map[mfa.Kind]factor.Factor
 	Keys      factor.Keys // security keys and passkeys; nil: not configured
+	Companies *Companies  // identity providers; nil: none
 	Now       func() time.Time
 	// Record writes the audit. It never fails the step it tells of.
 	Record func(context.Context, storage.Event)

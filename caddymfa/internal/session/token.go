@@ -135,12 +135,13 @@ var parser = jwt.NewParser(
 	jwt.WithoutClaimsValidation(),
 )
 
-// acr names how strong a proof is, for apps that know no "amr".
+// acr names how strong a proof is, for apps that know no "amr": by our second
+// factor, or else in the provider's words.
 func acr(p mfa.Proof) string {
 	if !p.Second.IsZero() {
 		return "mfa"
 	}
-	return ""
+	return p.ProviderACR
 }
 
 // Audience is the audience of tokens for a request's Host: the host without
