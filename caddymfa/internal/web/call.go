@@ -4,8 +4,10 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 	"time"
 
@@ -31,11 +33,13 @@ type call struct {
 // flow is a sign-in under way, before there is a session. It is sealed in a
 // cookie: nothing is stored for people who only look at the page, however many.
 type flow struct {
-	Nonce   string `json:"n"` // binds forms to this browser
-	Email   string `json:"e"` // as typed
-	Return  string `json:"r"`
-	Passkey []byte `json:"p,omitempty"` // the ceremony of a sign-in by passkey
-	Expires int64  `json:"x"`
+	Nonce   string        `json:"n"` // binds forms to this browser
+	Email   string        `json:"e"` // as typed
+	Return  string        `json:"r"`
+	Passkey []byte        `json:"p,omitempty"` // the ceremony of a sign-in by passkey
+	Asked   []login.Asked `json:"a,omitempty"` // sign-ins at providers
+	Left    login.Left    `json:"l,omitzero"`  // a sign-out that may go on at a provider
+	Expires int64         `json:"x"`
 }
 
 // flowTime is how long a person may take from the first page to the password.
@@ -88,14 +92,32 @@ func (c *call) writeFlow() error {
 		c.flow.Nonce = session.NewID()
 	}
 	c.flow.Expires = c.s.Login.Now().Add(flowTime).Unix()
-	raw, err := json.Marshal(c.flow)
-	if err != nil {
-		return err
+	for {
+		raw, err := json.Marshal(c.flow)
+		if err != nil {
+			return err
+		}
+		sealed := base64.RawURLEncoding.EncodeToString(c.s.Login.Box.Seal(raw, "cookie", "flow", session.Audience(c.r.Host)))
+		switch asked := c.flow.Asked; {
+		case len(sealed) <= maxFlow || len(asked) == 0:
+			c.cookies.Set(c.w.Header(), c.cookies.Flow, sealed, flowTime)
+			return nil
+		case len(asked) > 1:
+			c.flow.Asked = asked[1:]
+		case c.flow.Return != "": // the sign-in under way knows its own
+			c.flow.Return = ""
+		default:
+			c.flow.Email, c.flow.Passkey, asked[0].After = "", nil, ""
+			if len(sealed) > 2*maxFlow {
+				return errors.New("a sign-in at a provider does not fit into a cookie")
+			}
+		}
 	}
-	sealed := c.s.Login.Box.Seal(raw, "cookie", "flow", session.Audience(c.r.Host))
-	c.cookies.Set(c.w.Header(), c.cookies.Flow, base64.RawURLEncoding.EncodeToString(sealed), flowTime)
-	return nil
 }
+
+// maxFlow is the longest value that is certain to be kept: browsers drop a
+// cookie of more than 4096 bytes without a word (RFC 6265, section 6.1).
+const maxFlow = 3800
 
 // csrf is the token that this browser's forms carry: bound to the session, or
 // to the sign-in under way.
@@ -132,7 +154,7 @@ func (c *call) account() string {
 
 // gather collects the facts about this session and the account being entered.
 func (c *call) gather() (facts.Gathered, error) {
-	return c.s.Login.Gather(c.r.Context(), c.sess, c.account())
+	return c.s.Login.Facts.Gather(c.r.Context(), c.sess, c.account(), mfa.Route{MaxAge: c.fresh()}, c.s.Login.Now())
 }
 
 // returnTo is where the person wanted to go.
@@ -208,10 +230,20 @@ func (c *call) own(path string) bool {
 
 // to sends the person to one of our pages, with where to go afterwards.
 func (c *call) to(page, after string) {
-	if after != "" {
-		page += "?return=" + url.QueryEscape(after)
+	c.redirect(c.s.Base + page + c.s.asking(after, c.fresh()))
+}
+
+// asking is the query with which our pages are told where the person is going,
+// and how recently they must have proven who they are there.
+func (s *Server) asking(after string, fresh time.Duration) string {
+	if after == "" {
+		return ""
 	}
-	c.redirect(c.s.Base + page)
+	query := "?return=" + url.QueryEscape(after)
+	if fresh > 0 && !strings.HasPrefix(after, s.Base+"/") {
+		query += "&fresh=" + strconv.Itoa(int((fresh+time.Second-1)/time.Second))
+	}
+	return query
 }
 
 // toNotice sends the person to one of our pages, which will say what was done.

@@ -200,6 +200,11 @@ func (c *call) showSessions() error {
 				s.AccountName = t.Name
 			}
 		}
+		if row.Proof.Provider != "" {
+			if company, err := c.s.Login.CompanyNamed(c.r.Context(), row.Proof.Provider); err == nil {
+				s.Provider = company.Name
+			}
+		}
 		v.Sessions = append(v.Sessions, s)
 	}
 	return c.show(http.StatusOK, v)

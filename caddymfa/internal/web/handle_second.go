@@ -250,9 +250,3 @@ func (c *call) postLater() error {
 	}
 	return c.proceed()
 }
-
-// showProvider stands where a company's own sign-in will be reached.
-func (c *call) showProvider() error {
-	c.message(MessageProvider)
-	return nil
-}

@@ -6,6 +6,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/identity"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/storage"
@@ -58,6 +59,14 @@ func (c *call) postEmail() error {
 	if err := c.writeFlow(); err != nil {
 		return err
 	}
+	company, err := c.s.Login.CompanyOf(c.r.Context(), email, c.site.Account)
+	if err != nil {
+		return c.notAsked(err, "/sso/start")
+	}
+	if company.Enforced && company.Page {
+		c.to("/sso/start", c.flow.Return)
+		return nil
+	}
 	c.to("/login/password", c.flow.Return)
 	return nil
 }
@@ -67,11 +76,21 @@ func (c *call) showPassword() error {
 		c.to("/login", c.returnTo())
 		return nil
 	}
-	return c.show(http.StatusOK, c.passwordView(Text{}))
+	return c.passwordPage(http.StatusOK, Text{})
 }
 
-func (c *call) passwordView(problem Text) Password {
-	return Password{Chrome: c.chrome(), Email: c.flow.Email, Return: c.returnTo(), Problem: problem}
+// passwordPage asks for the password. Where the address's domain has a sign-in
+// of its own that nobody is held to, that is offered beside it.
+func (c *call) passwordPage(status int, problem Text) error {
+	v := Password{Chrome: c.chrome(), Email: c.flow.Email, Return: c.returnTo(), Problem: problem}
+	company, err := c.s.Login.CompanyOf(c.r.Context(), c.flow.Email, c.site.Account)
+	if err != nil && !errors.Is(err, identity.ErrUnavailable) {
+		return err
+	}
+	if company.Page {
+		v.Provider = company.Name
+	}
+	return c.show(status, v)
 }
 
 // postPassword takes the first factor.
@@ -84,12 +103,19 @@ func (c *call) postPassword() error {
 	var wait *limit.Wait
 	switch {
 	case errors.Is(err, login.ErrWrong):
-		return c.show(http.StatusUnauthorized, c.passwordView(ProblemSignIn))
+		return c.passwordPage(http.StatusUnauthorized, ProblemSignIn)
+	case errors.Is(err, login.ErrElsewhere):
+		c.to("/sso/start", c.returnTo())
+		return nil
+	case errors.Is(err, login.ErrRefused):
+		return c.notVouched(err, "/login")
+	case errors.Is(err, identity.ErrUnavailable):
+		return c.notAsked(err, "/login/password")
 	case errors.As(err, &wait):
-		return c.show(c.later(wait), c.passwordView(ProblemWait(wait.Until.Sub(c.s.Login.Now()))))
+		return c.passwordPage(c.later(wait), ProblemWait(wait.Until.Sub(c.s.Login.Now())))
 	case errors.Is(err, login.ErrBusy):
 		c.w.Header().Set("Retry-After", "2")
-		return c.show(http.StatusServiceUnavailable, c.passwordView(ProblemBusy))
+		return c.passwordPage(http.StatusServiceUnavailable, ProblemBusy)
 	case err != nil:
 		return err
 	}
@@ -150,22 +176,23 @@ func (c *call) postSetUp() error {
 	return c.toNotice("/login", "password-set")
 }
 
-func (c *call) showSignedOut() error {
-	if c.sess != nil {
-		return c.proceed()
-	}
-	return c.show(http.StatusOK, SignedOut{Chrome: c.chrome(), Everywhere: c.r.URL.Query().Has("everywhere")})
-}
-
 func (c *call) postLogout() error {
 	everywhere := c.form.Get("everywhere") != ""
+	left := login.Left{}
 	if c.sess != nil {
+		left = c.s.Login.LeftAt(c.sess)
 		if err := c.s.Login.SignOut(c.r.Context(), c.client(), c.sess, everywhere); err != nil {
 			return err
 		}
 	}
 	c.cookies.Clear(c.w.Header(), c.cookies.Session)
 	c.cookies.Clear(c.w.Header(), c.cookies.Flow)
+	if left != (login.Left{}) { // the page offers to sign out there too
+		c.flow = flow{Left: left}
+		if err := c.writeFlow(); err != nil {
+			return err
+		}
+	}
 	page := "/signed-out"
 	if everywhere {
 		page += "?everywhere"

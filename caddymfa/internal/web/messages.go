@@ -66,11 +66,12 @@ func NoticeNamed(name string) Notice { return notices[name] }
 
 // The ways on that messages offer.
 var (
-	actionSignIn   = Action{say("action.signin"), "/login"}
-	actionRetry    = Action{say("action.retry"), ""}
-	actionGo       = Action{say("action.go"), "/login"} // leads who is signed in to the portal
-	actionAccounts = Action{say("action.accounts"), "/accounts"}
-	actionProfile  = Action{say("action.profile"), "/profile/security"}
+	actionSignIn     = Action{say("action.signin"), "/login"}
+	actionRetry      = Action{say("action.retry"), ""}
+	actionGo         = Action{say("action.go"), "/login"} // leads who is signed in to the portal
+	actionAccounts   = Action{say("action.accounts"), "/accounts"}
+	actionProfile    = Action{say("action.profile"), "/profile/security"}
+	actionBreakGlass = Action{say("action.breakglass"), "/breakglass"}
 )
 
 // The messages. Whoever shows one copies it and fills in Chrome and Return.
@@ -115,7 +116,12 @@ var (
 	MessagePostFactor = Message{Status: http.StatusForbidden,
 		Title: say("message.postfactor.title"), Text: say("message.postfactor.text"), Actions: []Action{actionRetry}}
 	MessageProvider = Message{Status: http.StatusBadGateway,
-		Title: say("message.provider.title"), Text: say("message.provider.text"), Actions: []Action{actionSignIn}}
+		Title: say("message.provider.title"), Text: say("message.provider.text"), Actions: []Action{actionSignIn, actionBreakGlass}}
+	// MessageRefused never says what was wrong: that is in the audit.
+	MessageRefused = Message{Status: http.StatusForbidden,
+		Title: say("message.refused.title"), Text: say("message.refused.text"), Actions: []Action{actionSignIn}}
+	MessageNotAgain = Message{Status: http.StatusForbidden,
+		Title: say("message.notagain.title"), Text: say("message.notagain.text"), Actions: []Action{actionSignIn}}
 )
 
 // MessageNeeded refuses to remove the last authenticator of somebody whom the

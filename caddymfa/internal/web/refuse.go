@@ -24,7 +24,7 @@ func (s *Server) Refuse(w http.ResponseWriter, r *http.Request, site Site, sess 
 		if u, err := url.Parse(r.Referer()); err == nil && strings.EqualFold(u.Host, r.Host) {
 			after = SafeReturn(u.RequestURI()) // the page that asked, not the program's own address
 		}
-		s.refuseProgram(w, d, after)
+		s.refuseProgram(w, d, s.asking(after, site.MaxAge))
 		return
 	}
 	if !safe {
@@ -104,14 +104,11 @@ type refusal struct {
 	URL     string     `json:"url,omitempty"`
 }
 
-func (s *Server) refuseProgram(w http.ResponseWriter, d mfa.Decision, after string) {
-	v := refusal{Error: "sign_in_required", Verdict: d.Verdict.String(), Reason: d.Reason, URL: s.Base + login.PageFor(d)}
+func (s *Server) refuseProgram(w http.ResponseWriter, d mfa.Decision, query string) {
+	v := refusal{Error: "sign_in_required", Verdict: d.Verdict.String(), Reason: d.Reason, URL: s.Base + login.PageFor(d) + query}
 	status := http.StatusUnauthorized
 	if d.Verdict == mfa.Deny {
 		v.Error, status = "forbidden", http.StatusForbidden
-	}
-	if after != "" {
-		v.URL += "?return=" + url.QueryEscape(after)
 	}
 	s.json(w, status, v)
 }

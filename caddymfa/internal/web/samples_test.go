@@ -46,7 +46,7 @@ func sessionRows() []SessionRow {
 	proof := mfa.Proof{User: "u1", First: moment, FirstBy: "password", Second: moment, SecondBy: mfa.TOTP}
 	byKey, byCode := proof, proof
 	byKey.SecondBy, byCode.SecondBy = mfa.WebAuthn, mfa.Recovery
-	sso := mfa.Proof{User: "u1", First: moment, FirstBy: "sso", Provider: "p1"}
+	sso := mfa.Proof{User: "u1", First: moment, FirstBy: "sso", Provider: "p1", ProviderAMR: "pwd mfa", ProviderACR: "urn:example:high"}
 	return []SessionRow{
 		{ID: "s1", Browser: "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0 Safari/537.36 Edg/140.0",
 			Network: "203.0.113.7", AccountName: "Acme Distribution", Proof: proof, SignedIn: moment, Seen: moment, Current: true},
@@ -116,6 +116,9 @@ func samples() []sample {
 		{"password-busy", Password{Chrome: visitor(), Email: "ana@acme.example", Problem: ProblemBusy}},
 		{"leave", Leave{Chrome: visitor(), URL: "https://login.example/authorize?client_id=a&state=b", Provider: "Echo Entra ID"}},
 		{"leave-unnamed", Leave{Chrome: visitor(), URL: "https://login.example/authorize?client_id=a&state=b"}},
+		{"password-company", Password{Chrome: visitor(), Email: "ana@acme.example", Provider: "Echo Entra ID"}},
+		{"breakglass", BreakGlass{Chrome: visitor(), Return: "/orders"}},
+		{"breakglass-wait", BreakGlass{Chrome: visitor(), Problem: ProblemWait(time.Minute)}},
 		{"challenge", challenging()},
 		{"challenge-wrong", with(challenging(), func(v *Challenge) { v.Problem, v.Clock = ProblemCode, moment })},
 		{"challenge-wait", with(challenging(), func(v *Challenge) { v.Problem = ProblemWait(10 * time.Minute) })},
@@ -154,6 +157,7 @@ func samples() []sample {
 		{"setup", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12}},
 		{"setup-problem", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12, Problem: ProblemPasswordDiffers}},
 		{"signed-out", SignedOut{Chrome: visitor()}},
+		{"signed-out-company", SignedOut{Chrome: visitor(), Elsewhere: "https://login.example/logout?client_id=a", Provider: "Echo Entra ID"}},
 		{"signed-out-everywhere", SignedOut{Chrome: visitor(), Everywhere: true}},
 	}
 	for name, message := range messages() {
@@ -171,7 +175,7 @@ func samples() []sample {
 // zeroes holds every view with nothing filled in: no caller can make a page
 // fall over by leaving something out.
 func zeroes() []View {
-	return []View{Login{}, Password{}, Leave{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
+	return []View{Login{}, Password{}, Leave{}, BreakGlass{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
 		ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
 		MessageBusy}
 }
@@ -182,7 +186,7 @@ func messages() map[string]Message {
 		"user-disabled": MessageUserDisabled, "not-admin": MessageNotAdmin, "entry": MessageEntry, "account-disabled": MessageAccountDisabled, "undecidable": MessageUndecidable,
 		"not-found": MessageNotFound, "method": MessageMethod, "too-large": MessageTooLarge, "start-again": MessageStartAgain,
 		"link-expired": MessageLinkExpired, "unavailable": MessageUnavailable, "busy": MessageBusy, "fault": MessageFault,
-		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
+		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "refused": MessageRefused, "not-again": MessageNotAgain, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
@@ -18,10 +19,13 @@ const MaxForm = 64 << 10
 // ways: it shows a view, or it asks the rule what is still missing and sends the
 // person there ([call.proceed]). Pages never lead to one another.
 type Server struct {
-	Base  string // for example "/.mfa"
-	Login *login.Service
-	Admin *admin.Service
-	Pages *Renderer
+	Base string // for example "/.mfa"
+	// Origins are the schemes and hosts by which people reach the pages. Empty:
+	// this machine only, as far as identity providers are concerned.
+	Origins []string
+	Login   *login.Service
+	Admin   *admin.Service
+	Pages   *Renderer
 	// Fault tells the operator about an error that the person only sees as a
 	// page. It must not be told secrets.
 	Fault func(r *http.Request, doing string, err error)
@@ -29,9 +33,10 @@ type Server struct {
 
 // Site is what a page must know about where it is being served.
 type Site struct {
-	Network string // the client's address, as Caddy determined it
-	Account string // the account that this address is for; empty: the session's
-	Target  string // path and query as the client sent them, before any rewriting
+	Network string        // the client's address, as Caddy determined it
+	Account string        // the account that this address is for; empty: the session's
+	Target  string        // path and query as the client sent them, before any rewriting
+	MaxAge  time.Duration // how old a proof may be here; zero: as old as the session
 }
 
 // handler serves one method of one path.
@@ -66,6 +71,9 @@ var pages = map[string]page{
 	"/suggest":                         {get: (*call).showSuggest},
 	"/suggest/later":                   {post: (*call).postLater},
 	"/sso":                             {get: (*call).showProvider},
+	"/sso/start":                       {get: (*call).showCompany, open: true},
+	"/sso/callback":                    {get: (*call).showCallback, open: true},
+	"/breakglass":                      {get: (*call).showBreakGlass, post: (*call).postBreakGlass, open: true},
 	"/accounts":                        {get: (*call).showAccounts},
 	"/accounts/switch":                 {post: (*call).postSwitch},
 	"/profile":                         {get: (*call).showProfile},
@@ -88,6 +96,10 @@ var crossOrigin http.CrossOriginProtection
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request, site Site) {
 	closeUnlessRead(w, r)
 	path := strings.TrimPrefix(r.URL.Path, s.Base)
+	if path == "/sso/backchannel-logout" {
+		s.backChannelLogout(w, r, site)
+		return
+	}
 	if s.machine(w, r, path) {
 		return
 	}

@@ -64,9 +64,10 @@ func (Login) Name() string { return "login" }
 // exists.
 type Password struct {
 	Chrome
-	Email   string // as typed
-	Return  string
-	Problem Text
+	Email    string // as typed
+	Return   string
+	Provider string // the name of a company's sign-in that would do as well; empty: none
+	Problem  Text
 }
 
 // Name is the view's template.
@@ -91,6 +92,16 @@ func (l Leave) Target() string {
 	}
 	return ""
 }
+
+// BreakGlass asks for an operator's one-time entry.
+type BreakGlass struct {
+	Chrome
+	Return  string
+	Problem Text
+}
+
+// Name is the view's template.
+func (BreakGlass) Name() string { return "breakglass" }
 
 // Challenge asks for a second factor.
 type Challenge struct {
@@ -319,7 +330,12 @@ func (SetUp) Name() string { return "setup" }
 type SignedOut struct {
 	Chrome
 	Everywhere bool
+	Elsewhere  string // where to sign out of the company's sign-in too; https, or http for a trial
+	Provider   string // its name
 }
+
+// Target is Elsewhere if it is the address of a page, and otherwise empty.
+func (s SignedOut) Target() string { return Leave{URL: s.Elsewhere}.Target() }
 
 // Name is the view's template.
 func (SignedOut) Name() string { return "signed_out" }

@@ -95,6 +95,8 @@ func (s SessionRow) Steps() []Text {
 		steps = append(steps, say("steps.provider", "provider", s.Provider))
 	case s.Proof.Provider != "":
 		steps = append(steps, say("steps.sso"))
+	case s.Proof.FirstBy == mfa.ByEntry:
+		steps = append(steps, say("steps.breakglass"))
 	case !s.Proof.First.IsZero():
 		steps = append(steps, say("steps.password"))
 	}
@@ -110,6 +112,11 @@ func (s SessionRow) Steps() []Text {
 		steps = append(steps, say("steps.recovery"))
 	}
 	return steps
+}
+
+// Said is what the provider said of the sign-in, in its own words.
+func (s SessionRow) Said() string {
+	return strings.TrimSpace(s.Proof.ProviderAMR + " " + s.Proof.ProviderACR)
 }
 
 // Device says the browser in two words. What a browser says of itself proves
