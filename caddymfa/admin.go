@@ -48,7 +48,7 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("the storage does not open: %w", err)}
 	}
 	api := adminapi.API{
-		Operator: g.operator, CheckHash: checkHash, Base: app.Base, Origin: knownOrigin(app.life.address),
+		Operator: g.operator, CheckHash: checkHash, Base: app.Base, Origin: app.knownOrigin(),
 	}
 	// Not node.location: a store that is no file has only a key to tell, in
 	// which there may be a password.
@@ -66,14 +66,18 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	return caddy.APIError{HTTPStatus: refused.Status, Err: refused.Err}
 }
 
-// knownOrigin is the address that the first server with our pages listens on,
-// where people can use it as it is. A site on the HTTPS port has a name, which
-// a listener does not know.
-func knownOrigin(address string) string {
-	if strings.HasSuffix(address, ":443") {
+// knownOrigin is where people reach the pages: the first configured origin, or
+// else the address that the first server with our pages listens on, where people
+// can use it as it is. A site on the HTTPS port has a name, which a listener does
+// not know.
+func (a *App) knownOrigin() string {
+	switch {
+	case len(a.Origins) > 0:
+		return a.Origins[0]
+	case strings.HasSuffix(a.life.address, ":443"):
 		return ""
 	}
-	return address
+	return a.life.address
 }
 
 // Interface guard

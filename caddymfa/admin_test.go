@@ -180,9 +180,13 @@ func TestAdminKnowsOnlyAddressesThatPeopleCanUse(t *testing.T) {
 		"http://localhost:443":  "",
 		"":                      "",
 	} {
-		if got := knownOrigin(address); got != want {
+		if got := (&App{life: lifecycle{address: address}}).knownOrigin(); got != want {
 			t.Errorf("%q: got %q, want %q", address, got, want)
 		}
+	}
+	configured := &App{Origins: []string{"https://portal.example"}, life: lifecycle{address: "http://localhost:8080"}}
+	if got := configured.knownOrigin(); got != "https://portal.example" {
+		t.Errorf("with an origin configured: got %q", got)
 	}
 }
 

@@ -13,6 +13,7 @@ import (
 	"go.uber.org/zap"
 
 	"github.com/caddymfa/gateway/caddymfa/factor"
+	"github.com/caddymfa/gateway/caddymfa/identity"
 	"github.com/caddymfa/gateway/caddymfa/internal/audit"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
@@ -30,18 +31,20 @@ func init() {
 
 // lifecycle is what one instance of the app holds from Provision to Cleanup.
 type lifecycle struct {
-	log      *zap.Logger
-	audit    *zap.Logger
-	ctx      caddy.Context
-	masters  [][]byte // nil: the key file
-	pages    *web.Renderer
-	declared operate.Declaration
-	node     *node
-	release  func() // gives back the node; nil: nothing was taken
-	gate     *gateOnce
-	keys     keysModule // nil: no security keys
-	stop     context.CancelFunc
-	address  string // of the first server that serves the pages
+	log       *zap.Logger
+	audit     *zap.Logger
+	ctx       caddy.Context
+	masters   [][]byte // nil: the key file
+	pages     *web.Renderer
+	declared  operate.Declaration
+	node      *node
+	release   func() // gives back the node; nil: nothing was taken
+	gate      *gateOnce
+	keys      keysModule                 // nil: no security keys
+	companies map[string]identity.Source // kinds of identity providers
+	opened    *login.Companies           // identity providers in use; nil: none yet
+	stop      context.CancelFunc
+	address   string // of the first server that serves the pages
 }
 
 // now is the clock of everything that the module does.
@@ -89,7 +92,19 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := a.provisionFactors(ctx); err != nil {
 		return err
 	}
+	if err := a.provisionIdentity(ctx); err != nil {
+		return err
+	}
 	for _, account := range l.declared.Accounts {
+		for _, p := range account.Providers {
+			source, ok := l.companies[p.Kind]
+			if !ok {
+				return fmt.Errorf("account %q: there is no kind of identity provider %q", account.ID, p.Kind)
+			}
+			if _, err := source.Check(p.Linking.Source); err != nil {
+				return fmt.Errorf("account %q: identity provider %q: %w", account.ID, p.ID, err)
+			}
+		}
 		if account.Accept != 0 && l.keys == nil {
 			return fmt.Errorf("account %q accepts security keys and passkeys only, but nobody can add one: configure webauthn", account.ID)
 		}
@@ -167,6 +182,9 @@ func (a *App) Validate() error {
 	if a.SigningAlgorithm != "ES256" && a.SigningAlgorithm != "EdDSA" {
 		return fmt.Errorf("signing_algorithm %q: choose ES256 or EdDSA", a.SigningAlgorithm)
 	}
+	if err := checkOrigins(a.Origins); err != nil {
+		return err
+	}
 	limits := a.limits()
 	if limits.Token < 10*time.Second || limits.Idle < limits.Token || limits.Absolute < limits.Idle {
 		return fmt.Errorf("expected 10s <= token_lifetime <= session_idle <= session_absolute, got %s, %s and %s",
@@ -211,12 +229,15 @@ func (a *App) Stop() error {
 // Cleanup gives back what this instance took, also after a failed Provision.
 // The last one to do so closes the store.
 func (a *App) Cleanup() error {
-	if a.life.release == nil {
-		return nil
+	var err error
+	if a.life.opened != nil {
+		err = a.life.opened.Close()
 	}
-	a.life.release()
-	a.life.release = nil
-	return nil
+	if a.life.release != nil {
+		a.life.release()
+		a.life.release = nil
+	}
+	return err
 }
 
 // houseTime is how often expired rows are swept and keys looked after.
@@ -251,6 +272,9 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 		func() (int, error) { return store.SweepReplies(ctx, at.Add(-24*time.Hour), sweepBatch) },
 		func() (int, error) {
 			return store.SweepAttempts(ctx, at.Add(-limit.SecondFactor.Window-24*time.Hour), sweepBatch)
+		},
+		func() (int, error) {
+			return store.SweepAssurances(ctx, at.Add(-login.AssuranceTime-24*time.Hour), sweepBatch)
 		},
 	}
 	for _, sweep := range sweeps {
@@ -295,7 +319,11 @@ func declare(accounts []AccountConfig, users []UserConfig) ([]operate.DeclaredAc
 		if name == "" {
 			name = c.ID
 		}
-		das = append(das, operate.DeclaredAccount{ID: c.ID, Name: name, Policy: policy, Accept: accept})
+		account := operate.DeclaredAccount{ID: c.ID, Name: name, Policy: policy, Accept: accept}
+		if err := c.declareCompany(&account); err != nil {
+			return nil, nil, fmt.Errorf("account %q: %w", c.ID, err)
+		}
+		das = append(das, account)
 	}
 	for _, c := range users {
 		email, err := storage.NormaliseEmail(c.Email)
@@ -344,8 +372,10 @@ func (a *App) newLogin(n *node) (*login.Service, error) {
 			return nil, err
 		}
 	}
+	a.life.opened = &login.Companies{Store: n.store, Box: n.box, Sources: a.life.companies}
 	return &login.Service{
-		Keys: keys, Store: n.store, Facts: n.facts, Sessions: sessions, Box: n.box, Passwords: n.passwords,
+		Companies: a.life.opened,
+		Keys:      keys, Store: n.store, Facts: n.facts, Sessions: sessions, Box: n.box, Passwords: n.passwords,
 		Limiter: &limit.Limiter{Store: n.store, Now: now, MAC: n.box.MAC},
 		Factors: standardFactors(), Now: now, Issuer: a.Name, Snooze: time.Duration(a.Snooze),
 		Record: (&auditor{rows: audit.Log{Store: n.store, Box: n.box}, log: a.life.audit, fault: a.life.log}).record,

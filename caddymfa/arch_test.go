@@ -54,7 +54,7 @@ var layers = map[string][]string{
 	"~/internal/adminapi": {"~/mfa", "~/storage", "~/internal/audit", "~/internal/login", "~/internal/operate"},
 	"~/internal/admin": {"~/mfa", "~/storage",
 		"~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
-	"~/internal/web": {"~/mfa", "~/storage", "~/factor",
+	"~/internal/web": {"~/mfa", "~/storage", "~/factor", "~/identity",
 		"~/internal/admin", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session"},
 
 	"~": {

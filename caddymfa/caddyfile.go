@@ -34,6 +34,8 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	mfa {
 //	    storage            <module> [<args...>] { ... }
 //	    webauthn           <domain> { ... }
+//	    identity           <kind> { ... }
+//	    origin             <scheme and host...>
 //	    master_key         <placeholder>
 //	    former_master_keys <placeholders...>
 //	    base               <path>
@@ -51,6 +53,18 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	        name   <text>
 //	        policy optional|suggested|required
 //	        accept any|webauthn
+//	        domain <name> {
+//	            provider <id>
+//	            enforce
+//	        }
+//	        <kind> <args...> {
+//	            id     <id>
+//	            name   <text>
+//	            trust  precedence|verify|stack
+//	            join
+//	            admins <groups...>
+//	            ...
+//	        }
 //	    }
 //	    user <email> {
 //	        name     <text>
@@ -66,8 +80,10 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	}
 //
 // The options are those of [App], and all of them may be left out. The options
-// account and user may be repeated; so may account within user. Each of the
-// others stands once. People of a demonstration have no password of their own.
+// account, user, identity and origin may be repeated; so may account within user,
+// and domains and identity providers within account. Each of the others stands
+// once. The kinds of identity providers are those built in, such as oidc, and
+// what else may stand in their blocks is theirs. People of a demonstration have no password of their own.
 // Secrets are written as placeholders, which keep them out of the configuration
 // that Caddy saves; `{$...}` is none, since it is replaced in the text.
 func (a *App) UnmarshalCaddyfile(d *caddyfile.Dispenser) error {
@@ -91,6 +107,10 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, seen given) error {
 		return unmarshalAccount(d, &a.Accounts)
 	case "user":
 		return unmarshalUser(d, &a.Users, false)
+	case "identity":
+		return a.unmarshalIdentity(d)
+	case "origin":
+		return a.unmarshalOrigins(d)
 	}
 	if err := seen.once(d, option); err != nil {
 		return err

@@ -24,6 +24,13 @@ func unmarshalAccount(d *caddyfile.Dispenser, list *[]AccountConfig) error {
 	seen := make(given)
 	for nesting := d.Nesting(); d.NextBlock(nesting); {
 		option := d.Val()
+		done, err := c.unmarshalCompany(d)
+		if err != nil {
+			return err
+		}
+		if done {
+			continue
+		}
 		if err := seen.once(d, option); err != nil {
 			return err
 		}
@@ -142,6 +149,9 @@ func (c *Demonstration) unmarshal(d *caddyfile.Dispenser) error {
 			}
 		case "account":
 			err = unmarshalAccount(d, &c.Accounts)
+			if n := len(c.Accounts); err == nil && len(c.Accounts[n-1].Domains)+len(c.Accounts[n-1].Providers) > 0 {
+				err = d.WrapErr(errDemonstrated)
+			}
 		case "user":
 			err = unmarshalUser(d, &c.Users, true)
 		default:

@@ -81,7 +81,8 @@ func TestCaddyfileReachesEveryOption(t *testing.T) {
 	if err := json.Unmarshal(config, &parsed); err != nil {
 		t.Fatal(err)
 	}
-	requireFilled(t, "App", reflect.ValueOf(parsed.Apps.MFA), "Demonstration.Users[0].PasswordHash")
+	requireFilled(t, "App", reflect.ValueOf(parsed.Apps.MFA), "Demonstration.Users[0].PasswordHash",
+		"Demonstration.Accounts[0].Domains", "Demonstration.Accounts[0].Providers")
 
 	handlers := handlersIn(t, config)
 	var guard Guard

@@ -344,6 +344,55 @@ func TestCommandShowsASetUpCodeOnce(t *testing.T) {
 }
 
 // A person's name reaches the operator's terminal, so it must not steer it.
+func TestCommandBreaksGlassForFew(t *testing.T) {
+	s := newShell(t)
+	s.fails("", `required flag(s) "account" not set`, "breakglass", "ana@acme.example")
+	s.fails("", "has no authenticator", "breakglass", "ana@acme.example", "--account", "acme")
+	op := operator(t)
+	u, err := op.User(t.Context(), "ana@acme.example")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := op.Store.CreateFactor(t.Context(), storage.Factor{
+		ID: "f", User: u.ID, Kind: mfa.TOTP, Name: "Phone", State: []byte("sealed"), Created: now(),
+	}, login.MaxFactors); err != nil {
+		t.Fatal(err)
+	}
+	s.fails("", "expected a time of a minute to 24h", "breakglass", "ana@acme.example", "--account", "acme", "--for", "48h")
+	s.fails("", "not a member", "breakglass", "ana@acme.example", "--account", "fixed")
+	out := s.ok("breakglass", "ana@acme.example", "--account", "acme", "--for", "2h", "--origin", "https://portal.example.com")
+	if !strings.Contains(out, "https://portal.example.com/.mfa/breakglass#") {
+		t.Errorf("printed %s", out)
+	}
+	if got := s.ok("audit", "--account", "acme"); strings.Count(got, "break_glass") < 2 {
+		t.Errorf("the audit has\n%s", got)
+	}
+}
+
+func TestCommandListsProvidersWithWhatTheySaid(t *testing.T) {
+	s := newShell(t)
+	store := operator(t).Store
+	for _, id := range []string{"p1", "p2"} {
+		if err := store.PutProvider(t.Context(), storage.IdentityProvider{
+			ID: id, Account: "acme", Kind: "oidc", Settings: []byte("sealed"), Trust: mfa.Stack, Created: now(),
+		}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for i := range 3 {
+		if err := store.CountSignIn(t.Context(), "p1", now(), i > 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	got := s.ok("providers", "acme")
+	for _, want := range []string{"p1        oidc  -     stack  66 % of 3 sign-ins carried mfa, in 30 days", "no sign-in in 30 days"} {
+		if !strings.Contains(got, want) {
+			t.Errorf("printed\n%s\nwithout %q", got, want)
+		}
+	}
+	s.fails("", "not found", "providers", "nowhere")
+}
+
 func TestCommandPrintsNothingThatSteersATerminal(t *testing.T) {
 	s := newShell(t)
 	ctx, op := t.Context(), operator(t)

@@ -19,6 +19,18 @@ type App struct {
 	// modules of the namespace `mfa.factors`. Default: none.
 	FactorsRaw caddy.ModuleMap `json:"factors,omitempty" caddy:"namespace=mfa.factors"`
 
+	// Kinds of identity providers: modules of the namespace `mfa.identity`, with
+	// what holds for every provider of the kind. Those that are built in and not
+	// named here are there with their defaults.
+	IdentityRaw caddy.ModuleMap `json:"identity,omitempty" caddy:"namespace=mfa.identity"`
+
+	// The schemes and hosts by which people reach the pages, such as
+	// `https://portal.example.com`. Identity providers send people back there,
+	// and must know `<origin><base>/sso/callback`. Default: none, which is enough
+	// for accounts without an identity provider, and for a trial on this machine
+	// by `http://localhost`.
+	Origins []string `json:"origins,omitempty"`
+
 	// The key that seals secrets in the store: 32 bytes in base64, best given
 	// as a placeholder such as `{env.MFA_MASTER_KEY}` or
 	// `{file./run/secrets/mfa-master-key}`. All nodes of one store need the same
@@ -93,6 +105,48 @@ type AccountConfig struct {
 	// Which kinds of second factor count: `any`, or `webauthn` for security keys
 	// and passkeys only, which phishing cannot relay. Default: `any`.
 	Accept string `json:"accept,omitempty"`
+	// The e-mail domains of the account's people. Declared ones count as proven.
+	// A demonstration has none.
+	Domains []DomainConfig `json:"domains,omitempty"`
+	// The identity providers that the account's people sign in with. A
+	// demonstration has none.
+	Providers []ProviderConfig `json:"providers,omitempty"`
+}
+
+// DomainConfig declares that an account's people have addresses of a domain.
+type DomainConfig struct {
+	// The domain, such as `acme.example`.
+	Name string `json:"name"`
+	// The id of the account's identity provider that signs its people in.
+	// Default: the one provider that the account has.
+	Provider string `json:"provider,omitempty"`
+	// Takes no password of ours from these people: they sign in with the provider
+	// or not at all. Default: they may do either.
+	Enforce bool `json:"enforce,omitempty"`
+}
+
+// ProviderConfig declares an account's identity provider.
+type ProviderConfig struct {
+	// What domains call it; unique within the account. Default: the kind.
+	ID string `json:"id,omitempty"`
+	// The kind: a module of the namespace `mfa.identity`, such as `oidc` or
+	// `ldap`.
+	Kind string `json:"kind"`
+	// The name that people see. Default: the account's name.
+	Name string `json:"name,omitempty"`
+	// What a sign-in through it is worth: `precedence` (it overrides the account's
+	// policy), `verify` (it does where it proved several factors itself), or
+	// `stack` (the account's policy applies on top). Default: `precedence`.
+	Trust string `json:"trust,omitempty"`
+	// Makes people with an address of one of the account's domains members when
+	// they first sign in through it. Default: only who is a member already, or
+	// was invited, gets in.
+	Join bool `json:"join,omitempty"`
+	// Groups of the provider whose people are administrators of the account. If
+	// any is given, everybody else who signs in through it is a mere member.
+	Admins []string `json:"admins,omitempty"`
+	// What the kind needs to know. Strings that are one placeholder are replaced.
+	Settings json.RawMessage `json:"settings,omitempty"`
 }
 
 // UserConfig declares a person.

@@ -14,6 +14,9 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
+// errDemonstrated means that a demonstration's account has what would be real.
+var errDemonstrated = errors.New("a demonstration has no domains and no identity providers: declare the account outside of it")
+
 // demonstrate creates what the demonstration declares and is not there yet, and
 // says on the console how to try it.
 func (a *App) demonstrate(ctx context.Context, op *operate.Operator) error {
@@ -26,6 +29,9 @@ func (a *App) demonstrate(ctx context.Context, op *operate.Operator) error {
 		return errors.New("a password is needed")
 	}
 	for _, account := range accounts {
+		if len(account.Domains)+len(account.Providers) > 0 {
+			return fmt.Errorf("account %q: %w", account.ID, errDemonstrated)
+		}
 		err := op.AddAccount(ctx, account.ID, account.Name, account.Policy)
 		if errors.Is(err, storage.ErrExists) {
 			continue

@@ -80,7 +80,7 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	g := &gate{login: steps, log: l.log}
 	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Now: now, Record: steps.Record}
 	administrators := &admin.Service{Store: l.node.store, Login: steps, Now: now, Record: steps.Record}
-	g.web = &web.Server{Base: a.Base, Login: steps, Admin: administrators, Pages: l.pages, Fault: g.fault}
+	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: administrators, Pages: l.pages, Fault: g.fault}
 	if g.denied, err = otter.New(&otter.Options[denial, struct{}]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[denial, struct{}](denialQuiet),
 	}); err != nil {

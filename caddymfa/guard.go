@@ -81,7 +81,9 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	g.note(r, j.decision)
 	if j.decision.Verdict != mfa.Allow {
 		gate.refused(r, j)
-		gate.web.Refuse(w, r, site(r, account), j.session, j.decision)
+		at := site(r, account)
+		at.MaxAge = time.Duration(g.SecondFactorMaxAge)
+		gate.web.Refuse(w, r, at, j.session, j.decision)
 		return nil
 	}
 	if err := gate.identify(r, repl, j); err != nil {

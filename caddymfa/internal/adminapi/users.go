@@ -180,12 +180,9 @@ func (c *call) createSetUp() (any, error) {
 	if err := c.decode(&in); err != nil {
 		return nil, err
 	}
-	origin := c.Origin
-	if in.Origin != "" {
-		var err error
-		if origin, err = parseOrigin(in.Origin); err != nil {
-			return nil, err
-		}
+	origin, err := c.originFor(in.Origin)
+	if err != nil {
+		return nil, err
 	}
 	code, expires, err := c.Operator.CreateSetUp(c.ctx, c.at["user"])
 	if err != nil {
@@ -196,6 +193,15 @@ func (c *call) createSetUp() (any, error) {
 		out.Link = origin + c.Base + "/setup#" + code
 	}
 	return out, nil
+}
+
+// originFor is where a link leads: where the caller says, or else what the gate
+// knows of its own address.
+func (c *call) originFor(text string) (string, error) {
+	if text == "" {
+		return c.Origin, nil
+	}
+	return parseOrigin(text)
 }
 
 // parseOrigin reads a scheme and a host, and refuses everything that a person

@@ -31,10 +31,21 @@ type Declaration struct {
 
 // DeclaredAccount is one declared account.
 type DeclaredAccount struct {
-	ID     string
-	Name   string
-	Policy mfa.Policy
-	Accept mfa.Kinds
+	ID        string
+	Name      string
+	Policy    mfa.Policy
+	Accept    mfa.Kinds
+	Domains   []storage.Domain // of this account; the store's own matters are left zero
+	Providers []DeclaredProvider
+}
+
+// DeclaredProvider is one declared identity provider.
+type DeclaredProvider struct {
+	ID      string // unique among all accounts
+	Kind    string
+	Name    string
+	Trust   mfa.Trust
+	Linking login.Linking
 }
 
 // DeclaredUser is one declared person.
@@ -63,6 +74,9 @@ func (o *Operator) Declare(ctx context.Context, d Declaration) error {
 	for _, a := range d.Accounts {
 		accounts[a.ID] = true
 		if err := o.declareAccount(ctx, a); err != nil {
+			return fmt.Errorf("declaring account %q: %w", a.ID, err)
+		}
+		if err := o.declareCompany(ctx, a); err != nil {
 			return fmt.Errorf("declaring account %q: %w", a.ID, err)
 		}
 	}
