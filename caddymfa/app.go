@@ -122,7 +122,11 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err != nil {
 		return fmt.Errorf("loading the storage: %w", err)
 	}
-	return a.takeNode(mod.(storage.Opener))
+	opener := mod.(storage.Opener)
+	if _, ok := opener.(hasFolder); !ok && l.masters == nil {
+		return errors.New("this storage needs master_key: every node of one database must seal with the same key (openssl rand -base64 32)")
+	}
+	return a.takeNode(opener)
 }
 
 // keysModule is a module of the namespace mfa.factors that answers with keys.
@@ -192,6 +196,10 @@ func (a *App) Validate() error {
 	}
 	if limits.Absolute > 7*24*time.Hour {
 		return fmt.Errorf("session_absolute %s: at most 7 days, since retired signing keys are kept that long", limits.Absolute)
+	}
+	if a.InsecureStaleFor < 0 || time.Duration(a.InsecureStaleFor) > limits.Token {
+		return fmt.Errorf("insecure_stale_for %s: at most token_lifetime (%s), since no token can be renewed while the database is down",
+			time.Duration(a.InsecureStaleFor), limits.Token)
 	}
 	if a.RememberSessions < 1 || a.PasswordsAtOnce < 1 || a.Snooze < 0 {
 		return errors.New("remember_sessions, passwords_at_once and snooze must be positive")

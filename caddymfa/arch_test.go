@@ -41,6 +41,9 @@ var layers = map[string][]string{
 	"~/identity/oidc":       {"~/mfa", "~/identity"},
 	// A real domain controller, for tests only.
 	"~/identity/ldap/sambatest": {},
+	"~/storage/postgres":        {"~/mfa", "~/storage", "~/storage/sqlstore"},
+	// Real database servers, for tests only.
+	"~/storage/postgres/postgrestest": {},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
 	"~/internal/audit":   {"~/storage", "~/internal/seal"},
@@ -59,7 +62,7 @@ var layers = map[string][]string{
 
 	"~": {
 		"~/mfa", "~/storage", "~/factor", "~/identity",
-		"~/storage/sqlite",
+		"~/storage/postgres", "~/storage/sqlite",
 		"~/factor/totp", "~/factor/webauthn",
 		"~/identity/ldap", "~/identity/oidc",
 		"~/internal/admin", "~/internal/adminapi", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login",
@@ -72,7 +75,7 @@ var layers = map[string][]string{
 // One dependency has one importer, as far as it can: what replaces it, or finds
 // a flaw in it, looks in one place.
 var others = map[string][]string{
-	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/sqlite", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc", module + "/cmd/caddy"},
+	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/postgres", "~/storage/sqlite", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc", module + "/cmd/caddy"},
 	"go.uber.org/zap":                      {"~"},
 	"github.com/prometheus/client_golang":  {"~"},
 	"github.com/spf13/cobra":               {"~"},
@@ -87,6 +90,7 @@ var others = map[string][]string{
 	"github.com/pquerna/otp":               {"~/factor/totp"},
 	"github.com/boombuler/barcode":         {"~/factor/totp"},
 	"modernc.org/sqlite":                   {"~/storage/sqlite"},
+	"github.com/jackc/pgx/v5":              {"~/storage/postgres"},
 	"github.com/go-webauthn/webauthn":      {"~/factor/webauthn"},
 	"github.com/coreos/go-oidc/v3":         {"~/identity/oidc"},
 	"golang.org/x/oauth2":                  {"~/identity/oidc"},

@@ -47,6 +47,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    session_absolute   <duration>
 //	    snooze             <duration>
 //	    remember_sessions  <number>
+//	    insecure_stale_for <duration>
 //	    passwords_at_once  <number>
 //
 //	    account <id> {
@@ -142,6 +143,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, seen given) error {
 		return readDuration(d, &a.Snooze)
 	case "remember_sessions":
 		return readNumber(d, &a.RememberSessions)
+	case "insecure_stale_for":
+		return readDuration(d, &a.InsecureStaleFor)
 	case "passwords_at_once":
 		return readNumber(d, &a.PasswordsAtOnce)
 	case "demonstration":

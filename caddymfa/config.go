@@ -11,8 +11,8 @@ import (
 // configuration it keeps an SQLite file in Caddy's data directory.
 type App struct {
 	// Where accounts, people, authenticators and sessions are kept: a module of
-	// the namespace `mfa.storage`. Default: `{"module": "sqlite"}`, a file in
-	// Caddy's data directory.
+	// the namespace `mfa.storage`: `sqlite`, or `postgres` for several nodes.
+	// Default: `{"module": "sqlite"}`, a file in Caddy's data directory.
 	StorageRaw json.RawMessage `json:"storage,omitempty" caddy:"namespace=mfa.storage inline_key=module"`
 
 	// Kinds of second factor beside codes from an app, which are always there:
@@ -34,8 +34,8 @@ type App struct {
 	// The key that seals secrets in the store: 32 bytes in base64, best given
 	// as a placeholder such as `{env.MFA_MASTER_KEY}` or
 	// `{file./run/secrets/mfa-master-key}`. All nodes of one store need the same
-	// one. Default: the file `master.key` beside the database, created once with
-	// mode 0600. Whoever backs up the database must back up this key too, to
+	// one. Default: the file `master.key` beside the SQLite file, created once with
+	// mode 0600; other stores need it. Whoever backs up the database must back up this key too, to
 	// another place.
 	MasterKey string `json:"master_key,omitempty"`
 
@@ -73,6 +73,13 @@ type App struct {
 	// How many sessions are remembered in memory; more are served too, but asked
 	// of the store. One takes at most 1 KiB. Default: 100000.
 	RememberSessions int `json:"remember_sessions,omitempty"`
+
+	// How long this node goes on with what it remembers when the database is
+	// down: people who are signed in pass as they did when changes made on other
+	// nodes last arrived. What was revoked or tightened since, on whichever node,
+	// does not reach it before the database is back. At most `token_lifetime`. It
+	// is warned about. Default: 0, which refuses.
+	InsecureStaleFor caddy.Duration `json:"insecure_stale_for,omitempty"`
 
 	// How many passwords are checked at once; each takes up to 64 MiB for a
 	// moment. Default: the number of processors.

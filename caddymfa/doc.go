@@ -28,6 +28,8 @@
 //	storage/          the contract of every store; storagetest is its other half
 //	  sqlstore/       the SQL that engines share, and its migrations
 //	  sqlite/         one file: the guest mfa.storage.sqlite
+//	  postgres/       one database for several nodes: the guest
+//	                  mfa.storage.postgres; postgrestest runs servers for tests
 //	factor/           the contracts of second factors: codes, and keys
 //	  totp/           authenticator apps
 //	identity/         the contract of identity providers
@@ -43,7 +45,8 @@
 //	  admin/          what an account's administrators do
 //	  operate/        what operators declare and do
 //	  adminapi/       the same over HTTP, for the admin endpoint
-//	integration/      tests over the built program
+//	integration/      tests over the built program; fleet has those of several
+//	                  nodes
 //
 // Imports go one way: mfa knows nobody; contracts know mfa; guests know their
 // contract and Caddy; internal knows contracts, not Caddy; this package knows

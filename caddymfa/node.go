@@ -41,6 +41,10 @@ type node struct {
 	declared  []declaredBy
 }
 
+// hasFolder is an opener whose database has a folder on this machine, so that it
+// belongs to this machine, and the master key may be kept beside it.
+type hasFolder interface{ Folder() string }
+
 // declaredBy is what one instance of the app declared.
 type declaredBy struct {
 	app         *App
@@ -56,7 +60,7 @@ func (a *App) takeNode(opener storage.Opener) error {
 	for _, m := range a.life.masters {
 		h.Write(m)
 	}
-	key := fmt.Sprintf("%s %s %s %d %d", opener.Key(), hex.EncodeToString(h.Sum(nil)), a.SigningAlgorithm, a.RememberSessions, a.PasswordsAtOnce)
+	key := fmt.Sprintf("%s %s %s %d %d %d", opener.Key(), hex.EncodeToString(h.Sum(nil)), a.SigningAlgorithm, a.RememberSessions, a.PasswordsAtOnce, a.InsecureStaleFor)
 	v, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) {
 		return &node{opener: opener}, nil
 	})
@@ -83,16 +87,12 @@ func (n *node) open(ctx context.Context, a *App) error {
 	}
 	masters := a.life.masters
 	if masters == nil {
-		path := filepath.Join(caddy.AppDataDir(), "mfa", "master.key")
-		if at, ok := n.opener.(interface{ Location() string }); ok {
-			path = filepath.Join(filepath.Dir(at.Location()), "master.key")
-		}
-		key, created, err := seal.KeyFile(path)
+		key, created, err := seal.KeyFile(filepath.Join(n.opener.(hasFolder).Folder(), "master.key"))
 		if err != nil {
 			return err
 		}
 		if created {
-			a.life.log.Info("made a master key; back it up apart from the database", zap.String("file", path))
+			a.life.log.Info("made a master key; back it up apart from the database", zap.String("folder", n.opener.(hasFolder).Folder()))
 		}
 		masters = [][]byte{key}
 	}
@@ -112,6 +112,11 @@ func (n *node) open(ctx context.Context, a *App) error {
 	if err != nil {
 		store.Close()
 		return err
+	}
+	if a.InsecureStaleFor > 0 {
+		remembered.ServeStale(time.Duration(a.InsecureStaleFor))
+		a.life.log.Warn("insecure_stale_for is on: while the database is down, what other nodes revoked or tightened a moment before still passes here",
+			zap.Duration("for", time.Duration(a.InsecureStaleFor)))
 	}
 	n.store, n.box, n.facts = store, box, remembered
 	n.keys = &session.Keyring{Store: store, Box: box, Now: now, Algorithm: a.SigningAlgorithm}

@@ -3,6 +3,7 @@ package storage
 import (
 	"context"
 	"errors"
+	"time"
 )
 
 // What a store answers when it understood but must say no. Any other error is
@@ -83,6 +84,9 @@ type Feed interface {
 	// tell must be quick and must not call the store.
 	Watch(tell func(Change)) (stop func())
 	// Live says whether changes made elsewhere arrive now. While they do not,
-	// nothing may be served from memory.
+	// nothing may be served from memory. It is asked several times for each
+	// request, and shares no lock.
 	Live() bool
+	// Lag is how long ago every change made elsewhere was certainly told.
+	Lag() time.Duration
 }

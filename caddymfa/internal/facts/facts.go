@@ -13,8 +13,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/maypok86/otter/v2"
-
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -45,6 +43,7 @@ type Memberships map[string]storage.Membership
 // Source gathers facts. All of it may be used by many goroutines.
 type Source struct {
 	store    storage.Storage
+	trust    trust
 	sessions memory[*storage.Session]
 	people   memory[*Person]
 	tenants  memory[*Tenant]
@@ -52,60 +51,33 @@ type Source struct {
 	stop     func()
 }
 
-// memory remembers one kind of thing, and knows how to load it.
-type memory[V any] struct {
-	*otter.Cache[string, V]
-	live func() bool
-	load otter.LoaderFunc[string, V]
-}
-
 // New returns a source that remembers up to capacity of each kind.
 func New(store storage.Storage, capacity int) (*Source, error) {
 	s := &Source{store: store}
+	s.trust.feed, s.trust.began = store, time.Now()
+	s.trust.failed.Store(-int64(impatience))
 	var err error
-	if s.sessions, err = remember(store, capacity, s.loadSession); err != nil {
+	if s.sessions, err = remember(&s.trust, capacity, s.loadSession); err != nil {
 		return nil, err
 	}
-	if s.people, err = remember(store, capacity, s.loadPerson); err != nil {
+	if s.people, err = remember(&s.trust, capacity, s.loadPerson); err != nil {
 		return nil, err
 	}
-	if s.tenants, err = remember(store, capacity, s.loadTenant); err != nil {
+	if s.tenants, err = remember(&s.trust, capacity, s.loadTenant); err != nil {
 		return nil, err
 	}
-	if s.belongs, err = remember(store, capacity, s.loadMemberships); err != nil {
+	if s.belongs, err = remember(&s.trust, capacity, s.loadMemberships); err != nil {
 		return nil, err
 	}
 	s.stop = store.Watch(s.forget)
 	return s, nil
 }
 
-// loadTime bounds a load that several requests may wait for.
-const loadTime = 5 * time.Second
-
-func remember[V any](store storage.Feed, capacity int, load func(context.Context, string) (V, error)) (memory[V], error) {
-	c, err := otter.New(&otter.Options[string, V]{MaximumSize: capacity})
-	if err != nil {
-		return memory[V]{}, fmt.Errorf("preparing the facts cache: %w", err)
-	}
-	return memory[V]{Cache: c, live: store.Live, load: func(ctx context.Context, id string) (V, error) {
-		// Whoever asked first may leave; the others still want the answer.
-		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), loadTime)
-		defer cancel()
-		return load(ctx, id)
-	}}, nil
-}
-
-// get answers from memory, or loads. While the feed is down memory may be
-// stale, so storage is asked every time.
-func (m *memory[V]) get(ctx context.Context, id string) (V, error) {
-	if !m.live() {
-		return m.load(ctx, id)
-	}
-	if v, ok := m.GetIfPresent(id); ok {
-		return v, nil
-	}
-	return m.Get(ctx, id, m.load)
-}
+// ServeStale has what is remembered served for so long after changes of other
+// nodes ceased to arrive, if storage does not answer either. What was revoked or
+// tightened elsewhere meanwhile passes until then, so zero is the default. It is
+// to be called before the first use.
+func (s *Source) ServeStale(limit time.Duration) { s.trust.stale = limit }
 
 // Close ends the watch on storage.
 func (s *Source) Close() { s.stop() }
@@ -113,18 +85,19 @@ func (s *Source) Close() { s.stop() }
 func (s *Source) forget(c storage.Change) {
 	switch c.Subject {
 	case storage.SubjectAccount:
-		s.tenants.Invalidate(c.ID)
+		s.tenants.cache.Invalidate(c.ID)
 	case storage.SubjectUser:
-		s.people.Invalidate(c.ID)
+		s.people.cache.Invalidate(c.ID)
 	case storage.SubjectMembership:
-		s.belongs.Invalidate(c.ID)
+		s.belongs.cache.Invalidate(c.ID)
 	case storage.SubjectSession:
-		s.sessions.Invalidate(c.ID)
+		s.sessions.cache.Invalidate(c.ID)
 	case storage.SubjectAll:
-		s.sessions.InvalidateAll()
-		s.people.InvalidateAll()
-		s.tenants.InvalidateAll()
-		s.belongs.InvalidateAll()
+		s.trust.epoch.Add(1)
+		s.sessions.cache.InvalidateAll()
+		s.people.cache.InvalidateAll()
+		s.tenants.cache.InvalidateAll()
+		s.belongs.cache.InvalidateAll()
 	}
 }
 
@@ -136,9 +109,16 @@ func (s *Source) Session(ctx context.Context, id string) (*storage.Session, erro
 func (s *Source) loadSession(ctx context.Context, id string) (*storage.Session, error) {
 	row, err := s.store.Session(ctx, id)
 	if err != nil {
-		return nil, fmt.Errorf("reading the session: %w", err)
+		return nil, reading("the session", err)
 	}
 	return &row, nil
+}
+
+func reading(what string, err error) error {
+	if err != nil {
+		return fmt.Errorf("reading %s: %w", what, err)
+	}
+	return nil
 }
 
 // Person returns what is known of a user.
@@ -147,21 +127,27 @@ func (s *Source) Person(ctx context.Context, id string) (*Person, error) {
 }
 
 func (s *Source) loadPerson(ctx context.Context, id string) (*Person, error) {
-	u, err := s.store.User(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the user: %w", err)
+	var (
+		u       storage.User
+		factors []storage.Factor
+		codes   []storage.RecoveryCode
+	)
+	if err := together(
+		func() (err error) { u, err = s.store.User(ctx, id); return reading("the user", err) },
+		func() (err error) {
+			factors, err = s.store.FactorsOf(ctx, id)
+			return reading("the user's authenticators", err)
+		},
+		func() (err error) {
+			codes, err = s.store.RecoveryCodesOf(ctx, id)
+			return reading("the user's recovery codes", err)
+		},
+	); err != nil {
+		return nil, err
 	}
 	p := &Person{ID: u.ID, Email: u.Email, Name: u.Name, Domain: storage.DomainOf(u.Email), Disabled: u.Disabled}
-	factors, err := s.store.FactorsOf(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the user's authenticators: %w", err)
-	}
 	for _, f := range factors {
 		p.Enrolled |= mfa.Kinds(f.Kind)
-	}
-	codes, err := s.store.RecoveryCodesOf(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the user's recovery codes: %w", err)
 	}
 	for _, c := range codes {
 		if c.Used.IsZero() {
@@ -177,18 +163,28 @@ func (s *Source) Tenant(ctx context.Context, id string) (*Tenant, error) {
 }
 
 func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
-	a, err := s.store.Account(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the account: %w", err)
+	var (
+		a         storage.Account
+		providers []storage.IdentityProvider
+		domains   []storage.Domain
+	)
+	if err := together(
+		func() (err error) { a, err = s.store.Account(ctx, id); return reading("the account", err) },
+		func() (err error) {
+			providers, err = s.store.ProvidersOf(ctx, id)
+			return reading("the account's identity providers", err)
+		},
+		func() (err error) {
+			domains, err = s.store.DomainsOf(ctx, id)
+			return reading("the account's domains", err)
+		},
+	); err != nil {
+		return nil, err
 	}
 	t := &Tenant{Name: a.Name, Account: mfa.Account{
 		ID: a.ID, Policy: a.Policy, Next: a.Next, NextAt: a.NextAt, Disabled: a.Disabled,
 		Accept: a.Accept, SecondFactorAge: a.SecondFactorAge, Remember: a.Remember, Changed: a.PolicyAt,
 	}}
-	providers, err := s.store.ProvidersOf(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the account's identity providers: %w", err)
-	}
 	for _, p := range providers {
 		if p.Disabled {
 			continue
@@ -200,10 +196,6 @@ func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
 			}
 			t.Issuers[p.Issuer] = p.ID
 		}
-	}
-	domains, err := s.store.DomainsOf(ctx, id)
-	if err != nil {
-		return nil, fmt.Errorf("reading the account's domains: %w", err)
 	}
 	for _, d := range domains {
 		if t.Domains == nil {

@@ -21,6 +21,7 @@ type spy struct {
 	mu     sync.Mutex
 	asked  int
 	dead   bool
+	lag    time.Duration
 	broken error
 	loaded func() // called after a row was read and before it is returned
 }
@@ -29,6 +30,19 @@ func (s *spy) Live() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return !s.dead
+}
+
+func (s *spy) Lag() time.Duration {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.lag
+}
+
+// goes sets how storage fares from now on.
+func (s *spy) goes(dead bool, lag time.Duration, broken error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.dead, s.lag, s.broken = dead, lag, broken
 }
 
 func (s *spy) Account(ctx context.Context, id string) (storage.Account, error) {

@@ -73,7 +73,7 @@ func (o *Operator) Declare(ctx context.Context, d Declaration) error {
 	accounts := make(map[string]bool, len(d.Accounts))
 	for _, a := range d.Accounts {
 		accounts[a.ID] = true
-		if err := o.declareAccount(ctx, a); err != nil {
+		if err := again(func() error { return o.declareAccount(ctx, a) }); err != nil {
 			return fmt.Errorf("declaring account %q: %w", a.ID, err)
 		}
 		if err := o.declareCompany(ctx, a); err != nil {
@@ -83,11 +83,21 @@ func (o *Operator) Declare(ctx context.Context, d Declaration) error {
 	users := make(map[string]bool, len(d.Users))
 	for _, u := range d.Users {
 		users[u.Email] = true
-		if err := o.declareUser(ctx, u); err != nil {
+		if err := again(func() error { return o.declareUser(ctx, u) }); err != nil {
 			return fmt.Errorf("declaring user %q: %w", u.Email, err)
 		}
 	}
 	return o.disableUndeclared(ctx, accounts, users)
+}
+
+// again declares once more what another node has declared at the same moment:
+// then its row is there to be compared.
+func again(declare func() error) error {
+	err := declare()
+	if errors.Is(err, storage.ErrExists) {
+		err = declare()
+	}
+	return err
 }
 
 func (o *Operator) declareAccount(ctx context.Context, a DeclaredAccount) error {

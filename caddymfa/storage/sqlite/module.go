@@ -76,6 +76,9 @@ func (m *Module) Key() string { return "sqlite:" + m.file }
 // Location returns the path of the database file, for people to read.
 func (m *Module) Location() string { return m.file }
 
+// Folder is where files that belong to the database may be kept.
+func (m *Module) Folder() string { return filepath.Dir(m.file) }
+
 // Open implements [storage.Opener].
 func (m *Module) Open(ctx context.Context) (storage.Storage, error) {
 	store, err := Open(ctx, m.file)

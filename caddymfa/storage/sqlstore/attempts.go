@@ -13,18 +13,16 @@ func scanAttempt(row scanner) (a storage.Attempt, err error) {
 	return a, err
 }
 
-// UpdateAttempt implements [storage.Attempts]. The row is made before it is
-// read, because a row that is not there cannot be locked against others who
-// want to make it. An error from change undoes that.
+// UpdateAttempt implements [storage.Attempts]. One statement makes the row or
+// locks it, because a row that is not there cannot be locked against others who
+// want to make it, nor one that was there against who sweeps it. An error from
+// change undoes that.
 func (s *Store) UpdateAttempt(ctx context.Context, key string, change func(*storage.Attempt) error) error {
 	var refused error
 	err := s.transact(ctx, func(t *tx) error {
-		if _, err := t.exec(ctx, `INSERT INTO attempts (attempt_key, consecutive, window_at, rolling, last_at, blocked_until)
-			VALUES (?, 0, 0, 0, 0, 0) ON CONFLICT (attempt_key) DO NOTHING`, key); err != nil {
-			return err
-		}
-		a, err := one(ctx, t, scanAttempt, `SELECT attempt_key, consecutive, window_at, rolling, last_at, blocked_until
-			FROM attempts WHERE attempt_key = ?`+t.ForUpdate, key)
+		a, err := one(ctx, t, scanAttempt, `INSERT INTO attempts (attempt_key, consecutive, window_at, rolling, last_at, blocked_until)
+			VALUES (?, 0, 0, 0, 0, 0) ON CONFLICT (attempt_key) DO UPDATE SET last_at = attempts.last_at
+			RETURNING attempt_key, consecutive, window_at, rolling, last_at, blocked_until`, key)
 		if err != nil {
 			return err
 		}
@@ -46,6 +44,6 @@ func (s *Store) UpdateAttempt(ctx context.Context, key string, change func(*stor
 
 // SweepAttempts implements [storage.Attempts].
 func (s *Store) SweepAttempts(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "attempts", `DELETE FROM attempts WHERE attempt_key IN
-		(SELECT attempt_key FROM attempts WHERE last_at < ? LIMIT ?)`, micros(before), max(limit, 0))
+	return s.sweep(ctx, "attempts", `DELETE FROM attempts WHERE last_at < ? AND attempt_key IN
+		(SELECT attempt_key FROM attempts WHERE last_at < ? LIMIT ?)`, micros(before), micros(before), max(limit, 0))
 }

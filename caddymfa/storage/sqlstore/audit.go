@@ -28,6 +28,10 @@ const selectChain = `SELECT account_id, line, last_id, hash FROM audit_chains WH
 // audit_head first, so the chain's end can be read without a lock of its own, and
 // no two writers can wait for each other.
 func (s *Store) AppendEvent(ctx context.Context, e storage.Event, hash func(storage.Event) []byte) (storage.Event, error) {
+	// The hash must be of the texts as they will be stored.
+	for _, text := range []*string{&e.Action, &e.Outcome, &e.Reason, &e.Actor, &e.User, &e.Account, &e.Session, &e.Network, &e.Detail} {
+		*text = utf8Text(*text)
+	}
 	err := s.transact(ctx, func(t *tx) error {
 		id, err := one(ctx, t, scanID, `UPDATE audit_head SET last_id = last_id + 1 WHERE one = 1 RETURNING last_id`)
 		if err != nil {

@@ -127,6 +127,11 @@ func (s *Store) PutProvider(ctx context.Context, p storage.IdentityProvider) err
 func (s *Store) RemoveProvider(ctx context.Context, account, id string) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectAccount, account)
+		// The provider's row is locked first: a domain put at the same moment
+		// is not seen yet, and would still lead to it.
+		if _, err := one(ctx, t, scanText, `SELECT id FROM identity_providers WHERE account_id = ? AND id = ?`+t.ForUpdate, account, id); err != nil {
+			return err
+		}
 		if _, err := t.exec(ctx, `UPDATE domains SET provider_id = NULL, enforce = 0 WHERE account_id = ? AND provider_id = ?`, account, id); err != nil {
 			return err
 		}

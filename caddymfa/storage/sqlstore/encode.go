@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
@@ -92,6 +93,25 @@ func optional(id string) any {
 		return nil
 	}
 	return id
+}
+
+// clean makes UTF-8 without NUL of every text. Some engines fail on anything
+// else, and what a client sends (a host name, what its browser is) must never be
+// a fault: as a name it is one that nobody has.
+func clean(args []any) []any {
+	for i, arg := range args {
+		if text, ok := arg.(string); ok {
+			args[i] = utf8Text(text)
+		}
+	}
+	return args
+}
+
+func utf8Text(text string) string {
+	if utf8.ValidString(text) && strings.IndexByte(text, 0) < 0 {
+		return text
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
 }
 
 // word scans a stored name into what it stands for.

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -41,7 +42,7 @@ func (s *Store) CreateFactor(ctx context.Context, f storage.Factor, max int) err
 		t.changed(storage.SubjectUser, f.User)
 		// The user's row is locked while counting: two enrolments at once would
 		// otherwise each find room for one.
-		if _, err := one(ctx, t, scanText, `SELECT id FROM users WHERE id = ?`+t.ForUpdate, f.User); err != nil {
+		if err := t.lockUser(ctx, f.User); err != nil {
 			return err
 		}
 		n, err := one(ctx, t, scanCount, `SELECT COUNT(*) FROM factors WHERE user_id = ?`, f.User)
@@ -95,6 +96,9 @@ func (s *Store) RemoveFactorsOf(ctx context.Context, user string) (int, error) {
 	var n int
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectUser, user)
+		if err := t.lockUser(ctx, user); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
 		_, err := t.exec(ctx, `DELETE FROM recovery_codes WHERE user_id = ?`, user)
 		if err != nil {
 			return err

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -34,7 +35,12 @@ func (f *Feed) Watch(tell func(storage.Change)) (stop func()) {
 // Live reports true: nothing is written elsewhere.
 func (f *Feed) Live() bool { return true }
 
-func (f *Feed) tell(changes []storage.Change) {
+// Lag returns 0, for the same reason.
+func (f *Feed) Lag() time.Duration { return 0 }
+
+// Tell calls every watcher for every change. Stores do so by themselves for what
+// they write; a store of several processes does for what the others wrote.
+func (f *Feed) Tell(changes ...storage.Change) {
 	if len(changes) == 0 {
 		return
 	}

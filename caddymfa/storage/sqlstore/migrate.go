@@ -70,7 +70,7 @@ func Migrate(ctx context.Context, db *sql.DB, d Dialect, to int) error {
 
 // step takes the schema at most one version further and returns its version.
 func step(ctx context.Context, db *sql.DB, d Dialect, to int) (int, error) {
-	tx, err := db.BeginTx(ctx, nil)
+	tx, err := db.BeginTx(ctx, &sql.TxOptions{Isolation: d.Isolation})
 	if err != nil {
 		return 0, err
 	}

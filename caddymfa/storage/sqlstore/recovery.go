@@ -32,7 +32,7 @@ func (s *Store) ReplaceRecoveryCodes(ctx context.Context, user string, codes []s
 		t.changed(storage.SubjectUser, user)
 		// The user's row is locked first: two sets stored at once would
 		// otherwise void only what was there before them, and both stay.
-		if _, err := one(ctx, t, scanText, `SELECT id FROM users WHERE id = ?`+t.ForUpdate, user); err != nil {
+		if err := t.lockUser(ctx, user); err != nil {
 			return err
 		}
 		if _, err := t.exec(ctx, `DELETE FROM recovery_codes WHERE user_id = ?`, user); err != nil {

@@ -117,6 +117,9 @@ func (s *Store) ReplaceSession(ctx context.Context, old string, next storage.Ses
 			return err
 		}
 		t.changed(storage.SubjectSession, old)
+		if err := t.lockUser(ctx, next.User); err != nil {
+			return err
+		}
 		if err := t.touch(ctx, storage.ErrNotFound, `UPDATE sessions SET revoked_at = ?, version = version + 1
 			WHERE id = ? AND revoked_at = 0 AND expires_at > ?`, micros(at), old, micros(at)); err != nil {
 			return err
@@ -154,6 +157,9 @@ func (s *Store) RevokeSessionsOf(ctx context.Context, user, except string, at ti
 		if err := dated(at); err != nil {
 			return err
 		}
+		if err := t.lockUser(ctx, user); err != nil && !errors.Is(err, storage.ErrNotFound) {
+			return err
+		}
 		revoked, err = all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, version = version + 1
 			WHERE user_id = ? AND id <> ? AND revoked_at = 0 RETURNING id`, micros(at), user, except)
 		for _, id := range revoked {
@@ -177,6 +183,17 @@ func (s *Store) RevokeSessionsThrough(ctx context.Context, issuer, subject, sess
 		if err := dated(at); err != nil {
 			return err
 		}
+		users, err := all(ctx, t, scanText, `SELECT DISTINCT user_id FROM sessions
+			WHERE issuer = ? AND (subject = ? OR ? = '') AND (provider_sid = ? OR ? = '') AND revoked_at = 0 ORDER BY user_id`,
+			issuer, subject, subject, session, session)
+		if err != nil {
+			return err
+		}
+		for _, user := range users {
+			if err := t.lockUser(ctx, user); err != nil {
+				return err
+			}
+		}
 		revoked, err := all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, version = version + 1
 			WHERE issuer = ? AND (subject = ? OR ? = '') AND (provider_sid = ? OR ? = '') AND revoked_at = 0 RETURNING id`,
 			micros(at), issuer, subject, subject, session, session)
@@ -194,12 +211,15 @@ func (s *Store) RevokeSessionsThrough(ctx context.Context, issuer, subject, sess
 
 // SweepSessions implements [storage.Sessions].
 func (s *Store) SweepSessions(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "sessions", `DELETE FROM sessions WHERE id IN (SELECT id FROM sessions
-		WHERE expires_at < ? OR (revoked_at <> 0 AND revoked_at < ?) LIMIT ?)`, micros(before), micros(before), max(limit, 0))
+	return s.sweep(ctx, "sessions", `DELETE FROM sessions WHERE (expires_at < ? OR (revoked_at <> 0 AND revoked_at < ?))
+		AND id IN (SELECT id FROM sessions WHERE expires_at < ? OR (revoked_at <> 0 AND revoked_at < ?) LIMIT ?)`,
+		micros(before), micros(before), micros(before), micros(before), max(limit, 0))
 }
 
 // sweep runs a statement that deletes rows nobody may use any more, so that
-// there is nothing to tell.
+// there is nothing to tell. The statement says twice which rows: an engine that
+// finds one locked looks again at what it found before it deletes, not at how
+// it found it, and the row may have been touched.
 func (s *Store) sweep(ctx context.Context, what, query string, args ...any) (int, error) {
 	var n int
 	err := s.transact(ctx, func(t *tx) (err error) {

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -21,12 +22,31 @@ type Dialect struct {
 	// LockSchema is a statement that lets one transaction at a time go on with
 	// a migration. Default: none, for an engine as under ForUpdate.
 	LockSchema string
+	// Begin is the statement that every write transaction begins with. Default:
+	// none.
+	Begin string
+	// Isolation is what write transactions ask for. Default: what the engine
+	// does by itself.
+	Isolation sql.IsolationLevel
+	// Announce returns the statement, and its parameter, by which a transaction
+	// has the engine tell other processes of its changes once it is committed.
+	// Default: none, where no other process has the database.
+	Announce func([]storage.Change) (query, changes string)
+	// Timeout bounds each read and each write transaction. Default: only the
+	// caller's context does.
+	Timeout time.Duration
+	// Unprepared says that statements are not to be kept prepared, because the
+	// driver does that itself or a pooler in between forbids it.
+	Unprepared bool
 	// Exists reports whether a statement failed because a primary key or a
 	// unique index holds these values already.
 	Exists func(error) bool
 	// Missing reports whether a statement failed because a foreign key leads
 	// nowhere.
 	Missing func(error) bool
+	// Again reports whether a transaction was undone for the sake of another
+	// one, as in a deadlock, and is to begin again. Default: never.
+	Again func(error) bool
 }
 
 // Store keeps everything in an SQL database.
@@ -55,6 +75,8 @@ func (s *Store) Migrate(ctx context.Context) error {
 // whose file was lost or damaged may still answer a mere greeting. It does not
 // write, so that a store busy with a long write is not reported as gone.
 func (s *Store) Ping(ctx context.Context) error {
+	ctx, cancel := s.dialect.within(ctx)
+	defer cancel()
 	var id string
 	err := s.read.db.QueryRowContext(ctx, "SELECT id FROM accounts LIMIT 1").Scan(&id)
 	if err != nil && !errors.Is(err, sql.ErrNoRows) {

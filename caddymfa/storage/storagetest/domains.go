@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"fmt"
 	"testing"
 	"time"
 
@@ -134,6 +135,29 @@ var providerChecks = []check{
 		led.Provider, led.Enforce = "", false
 		same(t, value(s.DomainsOf(t.Context(), "acme"))(t), []storage.Domain{led, kept})
 		same(t, ids(value(s.ProvidersOf(t.Context(), "acme"))(t), func(p storage.IdentityProvider) string { return p.ID }), []string{"p2"})
+	}},
+	{"when one is removed, no domain comes to lead to it at the same moment", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		provider(t, s, "acme", "p1")
+		errs := race(rivals, func(i int) error {
+			if i == rivals/2 {
+				return s.RemoveProvider(t.Context(), "acme", "p1")
+			}
+			return s.PutDomain(t.Context(), storage.Domain{
+				Account: "acme", Name: fmt.Sprintf("d%d.example", i), Verified: true, Enforce: true, Provider: "p1", Created: now,
+			})
+		})
+		must(t, errs[rivals/2])
+		for _, err := range errs {
+			if err != nil {
+				refuses(t, err, storage.ErrNotFound)
+			}
+		}
+		for _, d := range value(s.DomainsOf(t.Context(), "acme"))(t) {
+			if d.Provider != "" || d.Enforce {
+				t.Errorf("a domain leads to what was removed: %+v", d)
+			}
+		}
 	}},
 	{"another account's cannot be removed", func(t *testing.T, s storage.Storage) {
 		account(t, s, "acme")

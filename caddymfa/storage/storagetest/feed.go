@@ -166,6 +166,45 @@ func tellingChecks() []check {
 	return checks
 }
 
+// RunFeed checks that what one store writes is told by another one of the same
+// database, within a second, whichever method wrote it. Open returns two
+// migrated stores of one empty database.
+func RunFeed(t *testing.T, open func(t *testing.T) (here, there storage.Storage)) {
+	for _, c := range telling {
+		t.Run(c.method, func(t *testing.T) {
+			here, there := open(t)
+			populate(t, here)
+			comesToLife(t, there)
+			var e ear
+			defer there.Watch(e.tell)()
+			must(t, c.do(t, here))
+			acknowledged := time.Now()
+			tick := time.NewTicker(time.Millisecond)
+			defer tick.Stop()
+			for _, want := range c.want {
+				for e.times(want) == 0 && time.Since(acknowledged) < time.Second {
+					<-tick.C
+				}
+				if e.times(want) == 0 && there.Live() {
+					t.Errorf("another store did not hear of %+v, and believes that it hears everything", want)
+				}
+			}
+		})
+	}
+}
+
+// comesToLife waits for a feed.
+func comesToLife(t *testing.T, s storage.Storage) {
+	t.Helper()
+	deadline := time.Now().Add(soon)
+	for !s.Live() {
+		if time.Now().After(deadline) {
+			t.Fatal("the feed never came to life")
+		}
+		value(s.Accounts(t.Context(), "", 1))(t)
+	}
+}
+
 var feedChecks = []check{
 	{"every watcher is told", func(t *testing.T, s storage.Storage) {
 		var first, second ear
@@ -220,12 +259,9 @@ var feedChecks = []check{
 		must(t, <-done)
 	}},
 	{"a store that is told of everything is live", func(t *testing.T, s storage.Storage) {
-		deadline := time.Now().Add(soon)
-		for !s.Live() {
-			if time.Now().After(deadline) {
-				t.Fatal("the feed never came to life")
-			}
-			value(s.Accounts(t.Context(), "", 1))(t)
+		comesToLife(t, s)
+		if lag := s.Lag(); lag < 0 || lag > time.Second {
+			t.Errorf("a live feed is %v behind", lag)
 		}
 	}},
 }

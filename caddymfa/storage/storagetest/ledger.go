@@ -55,6 +55,31 @@ var attemptChecks = []check{
 		}
 		same(t, attempt(t, s, "k"), storage.Attempt{Key: "k", Consecutive: rivals, Rolling: 2 * rivals})
 	}},
+	{"a sweep takes no counter that is touched meanwhile", func(t *testing.T, s storage.Storage) {
+		for i := range rivals {
+			must(t, s.UpdateAttempt(t.Context(), strconv.Itoa(i), func(a *storage.Attempt) error {
+				a.Consecutive, a.Last = 1, now.Add(-time.Hour)
+				return nil
+			}))
+		}
+		for _, err := range race(2*rivals, func(i int) error {
+			if i%2 == 1 {
+				_, err := s.SweepAttempts(t.Context(), now, 2)
+				return err
+			}
+			return s.UpdateAttempt(t.Context(), strconv.Itoa(i/2), func(a *storage.Attempt) error {
+				a.Consecutive, a.Last = a.Consecutive+1, now
+				return nil
+			})
+		}) {
+			must(t, err)
+		}
+		for i := range rivals {
+			if a := attempt(t, s, strconv.Itoa(i)); a.Consecutive == 0 || !a.Last.Equal(now) {
+				t.Errorf("a try was forgotten: %+v", a)
+			}
+		}
+	}},
 	{"a sweep takes what was last touched before, up to its limit", func(t *testing.T, s storage.Storage) {
 		touch := func(key string, at time.Time) {
 			must(t, s.UpdateAttempt(t.Context(), key, func(a *storage.Attempt) error {

@@ -1,6 +1,7 @@
 package storagetest
 
 import (
+	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -213,6 +214,65 @@ var revocationChecks = []check{
 			return s.ReplaceSession(t.Context(), "s1", newSession("u1", fmt.Sprintf("next%d", i), now), now)
 		}), storage.ErrNotFound)
 		same(t, len(value(s.SessionsOf(t.Context(), "u1", now))(t)), 1)
+	}},
+	{"none outlives the end of all by being replaced meanwhile", func(t *testing.T, s storage.Storage) {
+		user(t, s, "u1")
+		const chains, links = 10, 5
+		for i := range chains {
+			session(t, s, "u1", fmt.Sprintf("%d-0", i), now)
+		}
+		for _, err := range race(chains+1, func(i int) error {
+			if i == chains {
+				_, err := s.RevokeSessionsOf(t.Context(), "u1", "", now)
+				return err
+			}
+			for n := range links {
+				err := s.ReplaceSession(t.Context(), fmt.Sprintf("%d-%d", i, n), newSession("u1", fmt.Sprintf("%d-%d", i, n+1), now), now)
+				if errors.Is(err, storage.ErrNotFound) {
+					return nil // ended before
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}) {
+			must(t, err)
+		}
+		// Chains that were through before the end are ended, too, and the others
+		// could not go on.
+		same(t, ids(value(s.SessionsOf(t.Context(), "u1", now))(t), sessionID), []string{})
+	}},
+	{"none outlives the end of its provider's by being replaced meanwhile", func(t *testing.T, s storage.Storage) {
+		user(t, s, "u1")
+		through := func(id string) storage.Session {
+			v := newSession("u1", id, now)
+			v.Proof.Issuer, v.Proof.Subject = "https://idp.example", "ann"
+			return v
+		}
+		const chains, links = 10, 5
+		for i := range chains {
+			must(t, s.CreateSession(t.Context(), through(fmt.Sprintf("%d-0", i))))
+		}
+		for _, err := range race(chains+1, func(i int) error {
+			if i == chains {
+				_, err := s.RevokeSessionsThrough(t.Context(), "https://idp.example", "ann", "", now)
+				return err
+			}
+			for n := range links {
+				err := s.ReplaceSession(t.Context(), fmt.Sprintf("%d-%d", i, n), through(fmt.Sprintf("%d-%d", i, n+1)), now)
+				if errors.Is(err, storage.ErrNotFound) {
+					return nil
+				}
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		}) {
+			must(t, err)
+		}
+		same(t, ids(value(s.SessionsOf(t.Context(), "u1", now))(t), sessionID), []string{})
 	}},
 	{"all of a person's end but one, counted", func(t *testing.T, s storage.Storage) {
 		user(t, s, "u1")

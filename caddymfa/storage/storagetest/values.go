@@ -2,6 +2,7 @@ package storagetest
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -66,6 +67,30 @@ var valueChecks = []check{
 			same(t, value(s.User(t.Context(), odd))(t), want)
 			same(t, value(s.UserByEmail(t.Context(), odd))(t), want)
 			same(t, len(value(s.Users(t.Context(), "", 100))(t)), i+1)
+		}
+	}},
+	{"what is no text is a name that nobody has, and no fault", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		for _, odd := range []string{"acme\x00", "\x00", "acme\xff", "\xc3\x28", "u1\x00"} {
+			_, err := s.Account(t.Context(), odd)
+			refuses(t, err, storage.ErrNotFound)
+			_, err = s.UserByEmail(t.Context(), odd)
+			refuses(t, err, storage.ErrNotFound)
+			_, err = s.Membership(t.Context(), odd, "u1")
+			refuses(t, err, storage.ErrNotFound)
+			_, err = s.Session(t.Context(), odd)
+			refuses(t, err, storage.ErrNotFound)
+			_, err = s.TakeTicket(t.Context(), "enrol", odd, now)
+			refuses(t, err, storage.ErrSpent)
+			same(t, len(value(s.DomainsNamed(t.Context(), odd))(t)), 0)
+			same(t, attempt(t, s, "odd "+odd).Consecutive, 0)
+			e := happen(t, s, storage.Event{At: now, Account: odd, Detail: odd})[0]
+			same(t, string(e.Hash), string(sum(e)))
+			same(t, value(s.Events(t.Context(), storage.EventQuery{Limit: 1}))(t), []storage.Event{e})
+			v := newSession("u1", "s"+strconv.Quote(odd), now)
+			v.Browser = "Browser " + odd
+			must(t, s.CreateSession(t.Context(), v))
 		}
 	}},
 	{"bytes come back as they were", func(t *testing.T, s storage.Storage) {
