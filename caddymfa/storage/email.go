@@ -5,15 +5,19 @@ import (
 	"strings"
 	"unicode/utf8"
 
+	"golang.org/x/net/idna"
 	"golang.org/x/text/unicode/norm"
 )
 
-var errEmail = errors.New("not an e-mail address")
+var (
+	errEmail  = errors.New("not an e-mail address")
+	errDomain = errors.New("not a domain")
+)
 
 // NormaliseEmail returns the one spelling under which an e-mail address is
 // stored, compared and counted: trimmed, Unicode NFC, lower-case, with exactly
-// one "@" (an address with two belongs to no domain). It checks the shape, not
-// whether mail arrives.
+// one "@" (an address with two belongs to no domain), and the domain as
+// NormaliseDomain spells it. It checks the shape, not whether mail arrives.
 func NormaliseEmail(s string) (string, error) {
 	s = strings.TrimSpace(s)
 	if len(s) > 254 || !utf8.ValidString(s) {
@@ -29,9 +33,31 @@ func NormaliseEmail(s string) (string, error) {
 			return "", errEmail
 		}
 	}
-	for _, label := range strings.Split(domain, ".") {
-		if label == "" || label[0] == '-' || label[len(label)-1] == '-' {
-			return "", errEmail
+	domain, err := NormaliseDomain(domain)
+	if err != nil {
+		return "", errEmail
+	}
+	return local + "@" + domain, nil
+}
+
+// NormaliseDomain returns the one spelling of a domain: trimmed, lower-case, and
+// in the letters of DNS, so that a name with others is itself however somebody
+// types it (IDNA, as browsers apply it).
+func NormaliseDomain(s string) (string, error) {
+	s = strings.ToLower(strings.TrimSpace(s))
+	if strings.ContainsFunc(s, func(r rune) bool { return r >= utf8.RuneSelf }) {
+		ascii, err := idna.Lookup.ToASCII(s)
+		if err != nil {
+			return "", errDomain
+		}
+		s = ascii
+	}
+	if len(s) > 253 {
+		return "", errDomain
+	}
+	for label := range strings.SplitSeq(s, ".") {
+		if label == "" || len(label) > 63 || label[0] == '-' || label[len(label)-1] == '-' {
+			return "", errDomain
 		}
 	}
 	return s, nil

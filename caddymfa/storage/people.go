@@ -117,10 +117,17 @@ type Domain struct {
 	Verified bool
 	Enforce  bool
 	Provider string // id of the account's identity provider; empty: none yet
-	Token    string // to be published in DNS as proof
+	Token    string // to be published in DNS as proof; empty: somebody else vouched
 	Origin   Origin
 	Created  time.Time
 	Checked  time.Time // when the proof was last looked for
+	Finding  string    // what was found then: a stable code; empty: nobody looked
+	// Missing is since when the proof of a verified domain has not been found.
+	// Zero: it was there.
+	Missing   time.Time
+	Changed   time.Time // by a person; what a look at DNS writes does not count
+	ChangedBy string    // user id, or "operator", or "configuration"
+	Version   int64     // grows by one with each write
 }
 
 // IdentityProvider is where an account's people sign in.
@@ -135,6 +142,13 @@ type IdentityProvider struct {
 	Disabled bool
 	Origin   Origin
 	Created  time.Time
+	// Tested is when somebody signed in through it to see that its settings work.
+	// Zero: not since they changed.
+	Tested    time.Time
+	TestedBy  string // user id
+	Changed   time.Time
+	ChangedBy string // user id, or "operator", or "configuration"
+	Version   int64  // grows by one with each write
 }
 
 // Domains stores domains and the identity providers they lead to.
@@ -143,9 +157,17 @@ type Domains interface {
 	DomainsOf(ctx context.Context, account string) ([]Domain, error)
 	// DomainsNamed lists every account's claim to one domain, by account id.
 	DomainsNamed(ctx context.Context, name string) ([]Domain, error)
-	// PutDomain adds or replaces an account's claim. ErrNotFound: no such
-	// account, or a provider that is not this account's.
+	// CreateDomain adds an account's claim with Version 1, or returns ErrExists.
+	// ErrNotFound: no such account, or a provider that is not this account's.
+	CreateDomain(ctx context.Context, d Domain) error
+	// PutDomain adds or replaces an account's claim.
 	PutDomain(ctx context.Context, d Domain) error
+	// UpdateDomain works as UpdateAccount does. Account, Name, Created and
+	// Version are not change's to edit.
+	UpdateDomain(ctx context.Context, account, name string, change func(*Domain) error) (Domain, error)
+	// DomainsDue lists up to limit verified domains with a token whose proof was
+	// last looked for before the given time, the longest ago first.
+	DomainsDue(ctx context.Context, before time.Time, limit int) ([]Domain, error)
 	// RemoveDomain ends a claim, or returns ErrNotFound.
 	RemoveDomain(ctx context.Context, account, name string) error
 	// ProvidersOf lists an account's identity providers by id.
@@ -155,8 +177,12 @@ type Domains interface {
 	// ProvidersIssuing lists every account's providers of one issuer, by id.
 	ProvidersIssuing(ctx context.Context, issuer string) ([]IdentityProvider, error)
 	// PutProvider adds or replaces a provider; a provider never changes its
-	// account (ErrConflict).
+	// account (ErrConflict). Domains that lead to a disabled one are no longer
+	// enforced.
 	PutProvider(ctx context.Context, p IdentityProvider) error
+	// UpdateProvider works as UpdateAccount does, with the same end of
+	// enforcement. ID, Account, Created and Version are not change's to edit.
+	UpdateProvider(ctx context.Context, id string, change func(*IdentityProvider) error) (IdentityProvider, error)
 	// RemoveProvider ends one, or returns ErrNotFound. Domains that led to it
 	// are no longer enforced.
 	RemoveProvider(ctx context.Context, account, id string) error

@@ -3,20 +3,28 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"time"
 
-	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
-const domainColumns = `account_id, name, verified, enforce, provider_id, token, origin, created_at, checked_at`
+const domainColumns = `account_id, name, verified, enforce, provider_id, token, origin, created_at, checked_at,
+	finding, missing_at, changed_at, changed_by, version`
 
 // A domain without a provider has NULL for it; see optional.
-const domainFields = `account_id, name, verified, enforce, COALESCE(provider_id, ''), token, origin, created_at, checked_at`
+const domainFields = `account_id, name, verified, enforce, COALESCE(provider_id, ''), token, origin, created_at, checked_at,
+	finding, missing_at, changed_at, changed_by, version`
 
 func scanDomain(row scanner) (d storage.Domain, err error) {
 	err = row.Scan(&d.Account, &d.Name, &d.Verified, &d.Enforce, &d.Provider, &d.Token,
-		word[storage.Origin]{&d.Origin, parseOrigin}, instant{&d.Created}, instant{&d.Checked})
+		word[storage.Origin]{&d.Origin, parseOrigin}, instant{&d.Created}, instant{&d.Checked},
+		&d.Finding, instant{&d.Missing}, instant{&d.Changed}, &d.ChangedBy, &d.Version)
 	return d, err
+}
+
+func domainValues(d storage.Domain) []any {
+	return []any{d.Account, d.Name, flag(d.Verified), flag(d.Enforce), optional(d.Provider), d.Token, originName(d.Origin),
+		micros(d.Created), micros(d.Checked), d.Finding, micros(d.Missing), micros(d.Changed), d.ChangedBy}
 }
 
 // DomainsOf implements [storage.Domains].
@@ -39,23 +47,65 @@ func (s *Store) DomainsNamed(ctx context.Context, name string) ([]storage.Domain
 	return list, nil
 }
 
-// PutDomain implements [storage.Domains]. The foreign key over account and
+// DomainsDue implements [storage.Domains].
+func (s *Store) DomainsDue(ctx context.Context, before time.Time, limit int) ([]storage.Domain, error) {
+	list, err := all(ctx, s.read, scanDomain, `SELECT `+domainFields+` FROM domains
+		WHERE verified = 1 AND token <> '' AND checked_at < ? ORDER BY checked_at, account_id, name LIMIT ?`, micros(before), max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing the domains to look at again: %w", err)
+	}
+	return list, nil
+}
+
+// CreateDomain implements [storage.Domains]. The foreign key over account and
 // provider together is what refuses another account's provider.
+func (s *Store) CreateDomain(ctx context.Context, d storage.Domain) error {
+	err := s.transact(ctx, func(t *tx) error {
+		t.changed(storage.SubjectAccount, d.Account)
+		_, err := t.exec(ctx, `INSERT INTO domains (`+domainColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`, domainValues(d)...)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("claiming domain %q for account %q: %w", d.Name, d.Account, err)
+	}
+	return nil
+}
+
+// PutDomain implements [storage.Domains].
 func (s *Store) PutDomain(ctx context.Context, d storage.Domain) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectAccount, d.Account)
-		_, err := t.exec(ctx, `INSERT INTO domains (`+domainColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+		_, err := t.exec(ctx, `INSERT INTO domains (`+domainColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)
 			ON CONFLICT (account_id, name) DO UPDATE SET verified = excluded.verified, enforce = excluded.enforce,
 				provider_id = excluded.provider_id, token = excluded.token, origin = excluded.origin,
-				created_at = excluded.created_at, checked_at = excluded.checked_at`,
-			d.Account, d.Name, flag(d.Verified), flag(d.Enforce), optional(d.Provider), d.Token, originName(d.Origin),
-			micros(d.Created), micros(d.Checked))
+				created_at = excluded.created_at, checked_at = excluded.checked_at,
+				finding = excluded.finding, missing_at = excluded.missing_at,
+				changed_at = excluded.changed_at, changed_by = excluded.changed_by, version = domains.version + 1`, domainValues(d)...)
 		return err
 	})
 	if err != nil {
 		return fmt.Errorf("putting domain %q into account %q: %w", d.Name, d.Account, err)
 	}
 	return nil
+}
+
+// UpdateDomain implements [storage.Domains].
+func (s *Store) UpdateDomain(ctx context.Context, account, name string, change func(*storage.Domain) error) (storage.Domain, error) {
+	return update(ctx, s, fmt.Sprintf("updating domain %q of account %q", name, account), updater[storage.Domain]{
+		read: func(ctx context.Context, t *tx) (storage.Domain, error) {
+			return one(ctx, t, scanDomain, `SELECT `+domainFields+` FROM domains WHERE account_id = ? AND name = ?`+t.ForUpdate, account, name)
+		},
+		write: func(ctx context.Context, t *tx, old, next storage.Domain) ([]storage.Domain, error) {
+			return all(ctx, t, scanDomain, `UPDATE domains
+				SET verified = ?, enforce = ?, provider_id = ?, token = ?, origin = ?, checked_at = ?, finding = ?, missing_at = ?,
+					changed_at = ?, changed_by = ?, version = version + 1
+				WHERE account_id = ? AND name = ? AND version = ? RETURNING `+domainFields,
+				flag(next.Verified), flag(next.Enforce), optional(next.Provider), next.Token, originName(next.Origin),
+				micros(next.Checked), next.Finding, micros(next.Missing), micros(next.Changed), next.ChangedBy, account, name, old.Version)
+		},
+		subject: storage.SubjectAccount,
+		id:      func(d storage.Domain) string { return d.Account },
+	}, change)
 }
 
 // RemoveDomain implements [storage.Domains].
@@ -66,79 +116,6 @@ func (s *Store) RemoveDomain(ctx context.Context, account, name string) error {
 	})
 	if err != nil {
 		return fmt.Errorf("removing domain %q from account %q: %w", name, account, err)
-	}
-	return nil
-}
-
-const providerColumns = `id, account_id, kind, name, issuer, settings, trust, disabled, origin, created_at`
-
-func scanProvider(row scanner) (p storage.IdentityProvider, err error) {
-	err = row.Scan(&p.ID, &p.Account, &p.Kind, &p.Name, &p.Issuer, &p.Settings, word[mfa.Trust]{&p.Trust, mfa.ParseTrust}, &p.Disabled,
-		word[storage.Origin]{&p.Origin, parseOrigin}, instant{&p.Created})
-	return p, err
-}
-
-// ProvidersOf implements [storage.Domains].
-func (s *Store) ProvidersOf(ctx context.Context, account string) ([]storage.IdentityProvider, error) {
-	list, err := all(ctx, s.read, scanProvider,
-		`SELECT `+providerColumns+` FROM identity_providers WHERE account_id = ? ORDER BY id`, account)
-	if err != nil {
-		return nil, fmt.Errorf("listing the identity providers of account %q: %w", account, err)
-	}
-	return list, nil
-}
-
-// Provider implements [storage.Domains].
-func (s *Store) Provider(ctx context.Context, id string) (storage.IdentityProvider, error) {
-	p, err := one(ctx, s.read, scanProvider, `SELECT `+providerColumns+` FROM identity_providers WHERE id = ?`, id)
-	if err != nil {
-		return storage.IdentityProvider{}, fmt.Errorf("reading identity provider %q: %w", id, err)
-	}
-	return p, nil
-}
-
-// ProvidersIssuing implements [storage.Domains].
-func (s *Store) ProvidersIssuing(ctx context.Context, issuer string) ([]storage.IdentityProvider, error) {
-	list, err := all(ctx, s.read, scanProvider,
-		`SELECT `+providerColumns+` FROM identity_providers WHERE issuer = ? AND issuer <> '' ORDER BY id`, issuer)
-	if err != nil {
-		return nil, fmt.Errorf("listing the identity providers of an issuer: %w", err)
-	}
-	return list, nil
-}
-
-// PutProvider implements [storage.Domains].
-func (s *Store) PutProvider(ctx context.Context, p storage.IdentityProvider) error {
-	err := s.transact(ctx, func(t *tx) error {
-		t.changed(storage.SubjectAccount, p.Account)
-		return t.touch(ctx, storage.ErrConflict, `INSERT INTO identity_providers (`+providerColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (id) DO UPDATE SET kind = excluded.kind, name = excluded.name, issuer = excluded.issuer, settings = excluded.settings, trust = excluded.trust,
-				disabled = excluded.disabled, origin = excluded.origin, created_at = excluded.created_at
-			WHERE identity_providers.account_id = excluded.account_id`,
-			p.ID, p.Account, p.Kind, p.Name, p.Issuer, blob(p.Settings), p.Trust.String(), flag(p.Disabled), originName(p.Origin), micros(p.Created))
-	})
-	if err != nil {
-		return fmt.Errorf("putting identity provider %q into account %q: %w", p.ID, p.Account, err)
-	}
-	return nil
-}
-
-// RemoveProvider implements [storage.Domains].
-func (s *Store) RemoveProvider(ctx context.Context, account, id string) error {
-	err := s.transact(ctx, func(t *tx) error {
-		t.changed(storage.SubjectAccount, account)
-		// The provider's row is locked first: a domain put at the same moment
-		// is not seen yet, and would still lead to it.
-		if _, err := one(ctx, t, scanText, `SELECT id FROM identity_providers WHERE account_id = ? AND id = ?`+t.ForUpdate, account, id); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, `UPDATE domains SET provider_id = NULL, enforce = 0 WHERE account_id = ? AND provider_id = ?`, account, id); err != nil {
-			return err
-		}
-		return t.touch(ctx, storage.ErrNotFound, `DELETE FROM identity_providers WHERE account_id = ? AND id = ?`, account, id)
-	})
-	if err != nil {
-		return fmt.Errorf("removing identity provider %q from account %q: %w", id, account, err)
 	}
 	return nil
 }

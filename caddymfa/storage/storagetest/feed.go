@@ -29,11 +29,22 @@ var telling = []struct {
 	{"PutDomain", func(t *testing.T, s storage.Storage) error {
 		return s.PutDomain(t.Context(), storage.Domain{Account: "acme", Name: "new.example", Created: now})
 	}, told(storage.SubjectAccount, "acme")},
+	{"CreateDomain", func(t *testing.T, s storage.Storage) error {
+		return s.CreateDomain(t.Context(), storage.Domain{Account: "acme", Name: "new.example", Created: now})
+	}, told(storage.SubjectAccount, "acme")},
+	{"UpdateDomain", func(t *testing.T, s storage.Storage) error {
+		_, err := s.UpdateDomain(t.Context(), "acme", "example.com", func(*storage.Domain) error { return nil })
+		return err
+	}, told(storage.SubjectAccount, "acme")},
 	{"RemoveDomain", func(t *testing.T, s storage.Storage) error {
 		return s.RemoveDomain(t.Context(), "acme", "example.com")
 	}, told(storage.SubjectAccount, "acme")},
 	{"PutProvider", func(t *testing.T, s storage.Storage) error {
 		return s.PutProvider(t.Context(), storage.IdentityProvider{ID: "new", Account: "acme", Trust: mfa.Stack, Created: now})
+	}, told(storage.SubjectAccount, "acme")},
+	{"UpdateProvider", func(t *testing.T, s storage.Storage) error {
+		_, err := s.UpdateProvider(t.Context(), "p1", func(*storage.IdentityProvider) error { return nil })
+		return err
 	}, told(storage.SubjectAccount, "acme")},
 	{"RemoveProvider", func(t *testing.T, s storage.Storage) error {
 		return s.RemoveProvider(t.Context(), "acme", "p1")
