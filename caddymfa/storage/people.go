@@ -101,6 +101,13 @@ type Memberships interface {
 	// Members lists up to limit memberships of an account by user id, beginning
 	// after the given one.
 	Members(ctx context.Context, account, after string, limit int) ([]Membership, error)
+	// Administrators lists the joined administrators of an account who are not
+	// disabled, by e-mail.
+	Administrators(ctx context.Context, account string) ([]User, error)
+	// WithoutPassword lists up to limit joined members of an account who have an
+	// address of the domain and no password, by e-mail, beginning after the given
+	// one.
+	WithoutPassword(ctx context.Context, account, domain, after string, limit int) ([]User, error)
 	// PutMembership adds a membership, or changes role, state and origin of the
 	// one that is there; the snooze stays. ErrNotFound: no such account or user.
 	PutMembership(ctx context.Context, m Membership) error

@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -44,6 +45,32 @@ func (s *Store) Members(ctx context.Context, account, after string, limit int) (
 		account, after, max(limit, 0))
 	if err != nil {
 		return nil, fmt.Errorf("listing the members of account %q: %w", account, err)
+	}
+	return list, nil
+}
+
+// Administrators implements [storage.Memberships].
+func (s *Store) Administrators(ctx context.Context, account string) ([]storage.User, error) {
+	list, err := all(ctx, s.read, scanUser, `SELECT `+userColumns+` FROM users WHERE disabled = 0 AND id IN
+			(SELECT user_id FROM memberships WHERE account_id = ? AND role = 'admin' AND state = 'joined')
+		ORDER BY email`, account)
+	if err != nil {
+		return nil, fmt.Errorf("listing the administrators of account %q: %w", account, err)
+	}
+	return list, nil
+}
+
+// A domain may hold what LIKE takes for a wildcard.
+var literally = strings.NewReplacer(`!`, `!!`, `_`, `!_`, `%`, `!%`)
+
+// WithoutPassword implements [storage.Memberships].
+func (s *Store) WithoutPassword(ctx context.Context, account, domain, after string, limit int) ([]storage.User, error) {
+	list, err := all(ctx, s.read, scanUser, `SELECT `+userColumns+` FROM users
+		WHERE password_hash = '' AND email LIKE ? ESCAPE '!' AND email > ? AND id IN
+			(SELECT user_id FROM memberships WHERE account_id = ? AND state = 'joined')
+		ORDER BY email LIMIT ?`, "%@"+literally.Replace(domain), after, account, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing the members of account %q without a password: %w", account, err)
 	}
 	return list, nil
 }

@@ -71,12 +71,14 @@ func (s *Store) PutProvider(ctx context.Context, p storage.IdentityProvider) err
 }
 
 // endEnforcement keeps nobody waiting at the door of a provider that is disabled.
+// Every domain that leads to it is written, so that whoever was about to enforce
+// one by its former version is told.
 func (t *tx) endEnforcement(ctx context.Context, p storage.IdentityProvider) error {
 	if !p.Disabled {
 		return nil
 	}
 	_, err := t.exec(ctx, `UPDATE domains SET enforce = 0, version = version + 1
-		WHERE account_id = ? AND provider_id = ? AND enforce = 1`, p.Account, p.ID)
+		WHERE account_id = ? AND provider_id = ?`, p.Account, p.ID)
 	return err
 }
 

@@ -113,4 +113,48 @@ var membershipChecks = []check{
 		same(t, ids(value(s.Members(t.Context(), "other", "", 10))(t), memberID), []string{"x"})
 		same(t, len(value(s.Members(t.Context(), "acme", "", 0))(t)), 0)
 	}},
+	{"administrators are joined and not disabled, by e-mail", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		account(t, s, "other")
+		put := func(id, in string, role mfa.Role, state mfa.MemberState) storage.User {
+			u := user(t, s, id)
+			must(t, s.PutMembership(t.Context(), storage.Membership{Account: in, User: id, Role: role, State: state, Created: now}))
+			return u
+		}
+		b := put("b", "acme", mfa.RoleAdmin, mfa.Joined)
+		a := put("a", "acme", mfa.RoleAdmin, mfa.Joined)
+		put("member", "acme", mfa.RoleMember, mfa.Joined)
+		put("invited", "acme", mfa.RoleAdmin, mfa.Invited)
+		put("elsewhere", "other", mfa.RoleAdmin, mfa.Joined)
+		put("off", "acme", mfa.RoleAdmin, mfa.Joined)
+		_, err := s.UpdateUser(t.Context(), "off", func(u *storage.User) error { u.Disabled = true; return nil })
+		must(t, err)
+		same(t, value(s.Administrators(t.Context(), "acme"))(t), []storage.User{a, b})
+	}},
+	{"who has no password is listed by domain, in pages, and of this account alone", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		account(t, s, "other")
+		for _, u := range []struct {
+			email, hash, account string
+			state                mfa.MemberState
+		}{
+			{"c@a_c.example", "", "acme", mfa.Joined},
+			{"a@a_c.example", "", "acme", mfa.Joined},
+			{"b@a_c.example", "", "acme", mfa.Joined},
+			{"d@a_c.example", "hash", "acme", mfa.Joined},
+			{"e@a_c.example", "", "acme", mfa.Invited},
+			{"f@a_c.example", "", "other", mfa.Joined},
+			{"g@abc.example", "", "acme", mfa.Joined},
+			{"h@sub.a_c.example", "", "acme", mfa.Joined},
+		} {
+			must(t, s.CreateUser(t.Context(), storage.User{ID: u.email, Email: u.email, PasswordHash: u.hash, Created: now}))
+			must(t, s.PutMembership(t.Context(), storage.Membership{Account: u.account, User: u.email, Role: mfa.RoleMember, State: u.state, Created: now}))
+		}
+		got := pages(t, func(u storage.User) string { return u.Email }, func(ctx context.Context, after string) ([]storage.User, error) {
+			return s.WithoutPassword(ctx, "acme", "a_c.example", after, 2)
+		})
+		same(t, got, []string{"a@a_c.example", "b@a_c.example", "c@a_c.example"})
+		same(t, len(value(s.WithoutPassword(t.Context(), "acme", "%", "", 9))(t)), 0)
+		same(t, len(value(s.WithoutPassword(t.Context(), "acme", "a_c.example", "", 0))(t)), 0)
+	}},
 }
