@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"regexp"
 	"runtime"
 	"strings"
@@ -189,6 +190,9 @@ func (a *App) Validate() error {
 	if err := checkOrigins(a.Origins); err != nil {
 		return err
 	}
+	if _, err := resolverAddress(a.Resolver); err != nil {
+		return err
+	}
 	limits := a.limits()
 	if limits.Token < 10*time.Second || limits.Idle < limits.Token || limits.Absolute < limits.Idle {
 		return fmt.Errorf("expected 10s <= token_lifetime <= session_idle <= session_absolute, got %s, %s and %s",
@@ -248,7 +252,8 @@ func (a *App) Cleanup() error {
 	return err
 }
 
-// houseTime is how often expired rows are swept and keys looked after.
+// houseTime is how often expired rows are swept, and keys and the proofs of
+// domains looked after.
 const houseTime = 10 * time.Minute
 
 func (a *App) keepHouse(ctx context.Context, g *gate) {
@@ -293,7 +298,26 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 			}
 		}
 	}
-	return g.login.Sessions.Keys.Rotate(ctx, false)
+	if err := g.login.Sessions.Keys.Rotate(ctx, false); err != nil {
+		return err
+	}
+	return g.admin.RecheckDomains(ctx)
+}
+
+// resolverAddress reads the option resolver into what is dialled; "" is the
+// system's.
+func resolverAddress(text string) (string, error) {
+	if text == "" {
+		return "", nil
+	}
+	if ip, err := netip.ParseAddr(text); err == nil {
+		return netip.AddrPortFrom(ip, 53).String(), nil
+	}
+	at, err := netip.ParseAddrPort(text)
+	if err != nil || at.Port() == 0 {
+		return "", fmt.Errorf("resolver %q: expected an address such as 192.0.2.53 or [2001:db8::53]:5353", text)
+	}
+	return at.String(), nil
 }
 
 // declaration reads the declared accounts and people.

@@ -84,6 +84,7 @@ var others = map[string][]string{
 	"golang.org/x/crypto/chacha20poly1305": {"~/internal/seal"},
 	"golang.org/x/text":                    {"~/storage"},
 	"golang.org/x/net/idna":                {"~/storage"},
+	"golang.org/x/net/publicsuffix":        {"~/internal/admin"},
 	"golang.org/x/term":                    {"~"},
 	"golang.org/x/sync":                    {"~/internal/session"},
 	"github.com/golang-jwt/jwt/v5":         {"~/internal/session"},

@@ -46,6 +46,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    session_idle       <duration>
 //	    session_absolute   <duration>
 //	    snooze             <duration>
+//	    resolver           <address>[:<port>]
 //	    remember_sessions  <number>
 //	    insecure_stale_for <duration>
 //	    passwords_at_once  <number>
@@ -141,6 +142,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, seen given) error {
 		return readDuration(d, &a.SessionAbsolute)
 	case "snooze":
 		return readDuration(d, &a.Snooze)
+	case "resolver":
+		return a.unmarshalResolver(d)
 	case "remember_sessions":
 		return readNumber(d, &a.RememberSessions)
 	case "insecure_stale_for":
@@ -191,6 +194,16 @@ func (a *App) unmarshalBase(d *caddyfile.Dispenser) error {
 	}
 	if !basePath.MatchString(a.Base) {
 		return d.Errf("base %q: expected a path such as /.mfa, without a slash at the end", a.Base)
+	}
+	return nil
+}
+
+func (a *App) unmarshalResolver(d *caddyfile.Dispenser) error {
+	if err := readText(d, &a.Resolver); err != nil {
+		return err
+	}
+	if _, err := resolverAddress(a.Resolver); err != nil {
+		return d.WrapErr(err)
 	}
 	return nil
 }

@@ -70,6 +70,12 @@ type App struct {
 	// Default: 7 days.
 	Snooze caddy.Duration `json:"snooze,omitempty"`
 
+	// The DNS server that is asked when a company proves that an e-mail domain is
+	// its own: an address, with a port unless it is 53. It has to follow
+	// delegations and aliases by itself, as those of providers and companies do.
+	// Default: those that the system asks.
+	Resolver string `json:"resolver,omitempty"`
+
 	// How many sessions are remembered in memory; more are served too, but asked
 	// of the store. One takes at most 1 KiB. Default: 100000.
 	RememberSessions int `json:"remember_sessions,omitempty"`

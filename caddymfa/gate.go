@@ -30,6 +30,7 @@ type gate struct {
 	login    *login.Service
 	web      *web.Server
 	operator *operate.Operator
+	admin    *admin.Service
 	log      *zap.Logger
 	denied   *otter.Cache[denial, struct{}]
 	plain    atomic.Bool // plain HTTP was warned about
@@ -79,8 +80,12 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	}
 	g := &gate{login: steps, log: l.log}
 	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Now: now, Record: steps.Record}
-	administrators := &admin.Service{Store: l.node.store, Login: steps, Now: now, Record: steps.Record}
-	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: administrators, Pages: l.pages, Fault: g.fault}
+	resolver, err := resolverAddress(a.Resolver)
+	if err != nil {
+		return nil, err
+	}
+	g.admin = &admin.Service{Store: l.node.store, Login: steps, Now: now, Record: steps.Record, DNS: admin.ResolverAt(resolver)}
+	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: g.admin, Pages: l.pages, Fault: g.fault}
 	if g.denied, err = otter.New(&otter.Options[denial, struct{}]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[denial, struct{}](denialQuiet),
 	}); err != nil {

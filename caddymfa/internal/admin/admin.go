@@ -20,6 +20,8 @@ type Service struct {
 	Now   func() time.Time
 	// Record writes the audit. It never fails the step it tells of.
 	Record func(context.Context, storage.Event)
+	// DNS is where domains are proven.
+	DNS Resolver
 }
 
 // Actor is who administers, and in which account: the only one that the steps
