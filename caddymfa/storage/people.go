@@ -172,8 +172,9 @@ type Domains interface {
 	// UpdateDomain works as UpdateAccount does. Account, Name, Created and
 	// Version are not change's to edit.
 	UpdateDomain(ctx context.Context, account, name string, change func(*Domain) error) (Domain, error)
-	// DomainsDue lists up to limit verified domains with a token whose proof was
-	// last looked for before the given time, the longest ago first.
+	// DomainsDue lists up to limit verified domains with a token, but declared
+	// ones, whose proof was last looked for before the given time, the longest ago
+	// first.
 	DomainsDue(ctx context.Context, before time.Time, limit int) ([]Domain, error)
 	// RemoveDomain ends a claim, or returns ErrNotFound.
 	RemoveDomain(ctx context.Context, account, name string) error

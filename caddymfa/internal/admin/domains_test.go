@@ -259,7 +259,7 @@ func TestWhoComesSecondIsTold(t *testing.T) {
 
 func TestADeclaredDomainIsTheConfigurations(t *testing.T) {
 	c := newClaims(t)
-	d := storage.Domain{Account: "acme", Name: "acme.example", Verified: true, Origin: storage.FromConfig, Created: c.at}
+	d := storage.Domain{Account: "acme", Name: "acme.example", Verified: true, Token: "former", Origin: storage.FromConfig, Created: c.at}
 	must(t, c.Store.PutDomain(t.Context(), d))
 	_, looked := c.VerifyDomain(t.Context(), ana, d.Name)
 	for name, err := range map[string]error{"looked": looked, "removed": c.RemoveDomain(t.Context(), ana, d.Name, 1)} {

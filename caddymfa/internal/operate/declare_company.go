@@ -30,11 +30,14 @@ func (o *Operator) declareCompany(ctx context.Context, a DeclaredAccount) error 
 		row := storage.Domain{Account: a.ID, Name: d.Name, Verified: true, Enforce: d.Enforce, Provider: d.Provider, Origin: storage.FromConfig, Created: o.Now()}
 		i := slices.IndexFunc(domains, func(now storage.Domain) bool { return now.Name == d.Name })
 		if i >= 0 {
-			row.Token, row.Created, row.Checked = domains[i].Token, domains[i].Created, domains[i].Checked
-			if domains[i] == row {
+			former := domains[i]
+			row.Token, row.Created, row.Checked, row.Finding = former.Token, former.Created, former.Checked, former.Finding
+			row.Changed, row.ChangedBy, row.Version = former.Changed, former.ChangedBy, former.Version
+			if former == row {
 				continue
 			}
 		}
+		row.Changed, row.ChangedBy = o.Now(), byConfig
 		if err := o.Store.PutDomain(ctx, row); err != nil {
 			return err
 		}

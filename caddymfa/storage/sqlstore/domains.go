@@ -50,7 +50,7 @@ func (s *Store) DomainsNamed(ctx context.Context, name string) ([]storage.Domain
 // DomainsDue implements [storage.Domains].
 func (s *Store) DomainsDue(ctx context.Context, before time.Time, limit int) ([]storage.Domain, error) {
 	list, err := all(ctx, s.read, scanDomain, `SELECT `+domainFields+` FROM domains
-		WHERE verified = 1 AND token <> '' AND checked_at < ? ORDER BY checked_at, account_id, name LIMIT ?`, micros(before), max(limit, 0))
+		WHERE verified = 1 AND token <> '' AND origin = 'store' AND checked_at < ? ORDER BY checked_at, account_id, name LIMIT ?`, micros(before), max(limit, 0))
 	if err != nil {
 		return nil, fmt.Errorf("listing the domains to look at again: %w", err)
 	}

@@ -129,6 +129,7 @@ var domainChecks = []check{
 		c := put("other", "b.example", now.Add(-2*time.Hour), as)
 		put("acme", "now.example", now, as)
 		put("acme", "pending.example", now.Add(-9*time.Hour), func(d *storage.Domain) { d.Verified = false })
+		put("acme", "declared.example", now.Add(-9*time.Hour), func(d *storage.Domain) { d.Origin = storage.FromConfig })
 		put("acme", "vouched.example", now.Add(-9*time.Hour), func(d *storage.Domain) { d.Token = "" })
 		same(t, value(s.DomainsDue(t.Context(), now, 9))(t), []storage.Domain{a, b, c})
 		same(t, value(s.DomainsDue(t.Context(), now, 2))(t), []storage.Domain{a, b})
