@@ -79,12 +79,12 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 		return nil, err
 	}
 	g := &gate{login: steps, log: l.log}
-	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Now: now, Record: steps.Record}
 	resolver, err := resolverAddress(a.Resolver)
 	if err != nil {
 		return nil, err
 	}
 	g.admin = &admin.Service{Store: l.node.store, Login: steps, Now: now, Record: steps.Record, DNS: admin.ResolverAt(resolver)}
+	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Admin: g.admin, Now: now, Record: steps.Record}
 	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: g.admin, Pages: l.pages, Fault: g.fault}
 	if g.denied, err = otter.New(&otter.Options[denial, struct{}]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[denial, struct{}](denialQuiet),

@@ -45,14 +45,9 @@ func refuseUnless(right bool, reason string) error {
 
 // newcomer joins a name at an issuer, seen for the first time, to a person.
 func (s *Service) newcomer(ctx context.Context, row storage.IdentityProvider, l Linking, issuer string, who identity.Identity) (storage.User, error) {
-	email, err := storage.NormaliseEmail(who.Email)
-	switch {
-	case who.Email == "":
-		return storage.User{}, refuse("email_missing")
-	case err != nil: // also "a@evil.example@good.example", which readers cut differently
-		return storage.User{}, refuse("email_malformed")
-	case !who.EmailVerified:
-		return storage.User{}, refuse("email_unverified")
+	email, err := addressOf(who)
+	if err != nil {
+		return storage.User{}, err
 	}
 	if ours, err := s.leadsHere(ctx, row, email); err != nil || !ours {
 		return storage.User{}, errors.Join(err, refuseUnless(ours, "email_of_another_domain"))
@@ -84,6 +79,20 @@ func (s *Service) newcomer(ctx context.Context, row storage.IdentityProvider, l 
 		return user, err
 	}
 	return user, s.join(ctx, row, l, user, who)
+}
+
+// addressOf is the address that a provider vouches for.
+func addressOf(who identity.Identity) (string, error) {
+	email, err := storage.NormaliseEmail(who.Email)
+	switch {
+	case who.Email == "":
+		return "", refuse("email_missing")
+	case err != nil: // also "a@evil.example@good.example", which readers cut differently
+		return "", refuse("email_malformed")
+	case !who.EmailVerified:
+		return "", refuse("email_unverified")
+	}
+	return email, nil
 }
 
 // newPerson adds somebody whom we did not know, if the account lets people in

@@ -25,6 +25,7 @@ type Ask struct {
 	Again       bool          // the provider must ask the person again
 	MaxAge      time.Duration // how old the sign-in may be. Zero: any age
 	After       string        // where the person wanted to go
+	Test        int64         // the version of the provider's row that is only tried out; 0: a sign-in
 }
 
 // Asked is a sign-in at a provider under way. It stays, sealed, with the
@@ -36,6 +37,7 @@ type Asked struct {
 	Secret   []byte        `json:"k"`
 	MaxAge   time.Duration `json:"a,omitempty"`
 	After    string        `json:"r,omitempty"`
+	Test     int64         `json:"t,omitempty"`
 	Expires  int64         `json:"x"`
 }
 
@@ -69,7 +71,7 @@ func (s *Service) AskCompany(ctx context.Context, a Ask) (address string, asked 
 		return "", asked, err
 	}
 	return begun.URL, Asked{
-		Provider: a.Provider, State: begun.State, Secret: begun.Secret, MaxAge: a.MaxAge, After: a.After,
+		Provider: a.Provider, State: begun.State, Secret: begun.Secret, MaxAge: a.MaxAge, After: a.After, Test: a.Test,
 		Expires: s.Now().Add(askTime).Unix(),
 	}, nil
 }
@@ -77,35 +79,47 @@ func (s *Service) AskCompany(ctx context.Context, a Ask) (address string, asked 
 // AnswerCompany takes what came back from a provider, and begins a session of
 // whoever the provider says it is.
 func (s *Service) AnswerCompany(ctx context.Context, c Client, asked Asked, callback url.Values, old *storage.Session) (storage.Session, error) {
-	var none storage.Session
+	if asked.Test != 0 { // a test signs nobody in, wherever it comes back
+		return storage.Session{}, ErrStartAgain
+	}
+	row, o, who, err := s.answered(ctx, asked, callback)
+	switch {
+	case o == nil:
+		return storage.Session{}, err
+	case err != nil:
+		return storage.Session{}, s.notVouched(ctx, c, row, "", who.Email, err)
+	}
+	return s.vouched(ctx, c, row, o.linking, who, old)
+}
+
+// answered takes what came back from a provider, once. An error without a
+// provider is no answer of its.
+func (s *Service) answered(ctx context.Context, asked Asked, callback url.Values) (row storage.IdentityProvider, o *opened, who identity.Identity, err error) {
 	if s.Companies == nil || asked.State == "" || s.Now().Unix() >= asked.Expires {
-		return none, ErrStartAgain
+		return row, nil, who, ErrStartAgain
 	}
 	// The cookie can be copied and sent again; what it names is spent here.
 	if err := s.Limiter.Once(ctx, "sso", asked.Provider, asked.State); errors.Is(err, limit.ErrCapped) {
-		return none, ErrStartAgain
+		return row, nil, who, ErrStartAgain
 	} else if err != nil {
-		return none, err
+		return row, nil, who, err
 	}
-	row, o, err := s.Companies.provider(ctx, asked.Provider)
+	row, o, err = s.Companies.provider(ctx, asked.Provider)
 	if errors.Is(err, errNoProvider) {
-		return none, ErrStartAgain
+		return row, nil, who, ErrStartAgain
 	}
 	if err != nil {
-		return none, err
+		return row, nil, who, err
 	}
 	to, ok := o.provider.(identity.Redirector)
 	if !ok {
-		return none, ErrStartAgain
+		return row, nil, who, ErrStartAgain
 	}
-	who, err := to.Finish(ctx, asked.Secret, callback)
+	who, err = to.Finish(ctx, asked.Secret, callback)
 	if err == nil && asked.MaxAge > 0 && s.Now().Sub(who.AuthTime) > asked.MaxAge+time.Minute {
 		err = errors.Join(ErrNotAgain, refuse("sign_in_too_old"))
 	}
-	if err != nil {
-		return none, s.notVouched(ctx, c, row, "", who.Email, err)
-	}
-	return s.vouched(ctx, c, row, o.linking, who, old)
+	return row, o, who, err
 }
 
 func refuse(reason string) error { return &identity.Refusal{Reason: reason} }
@@ -136,22 +150,24 @@ func through(row storage.IdentityProvider) string { return "through " + row.ID }
 // say: too old for anything that wants a fresh one.
 const unknownAge = 30 * 24 * time.Hour
 
+// speaker says who speaks through a provider: the issuer, or a directory itself,
+// whose settings are its account's own word, and speak of nobody elsewhere.
+func speaker(row storage.IdentityProvider, who identity.Identity) (string, error) {
+	switch {
+	case who.Subject == "":
+		return "", refuse("subject_missing")
+	case row.Issuer == "":
+		return row.ID, nil
+	case who.Issuer != row.Issuer:
+		return "", refuse("issuer_mismatch")
+	}
+	return row.Issuer, nil
+}
+
 // vouched begins the session of somebody for whom a provider vouches.
 func (s *Service) vouched(ctx context.Context, c Client, row storage.IdentityProvider, l Linking, who identity.Identity, old *storage.Session) (storage.Session, error) {
 	var none storage.Session
-	issuer := row.Issuer
-	var err error
-	switch {
-	case who.Subject == "":
-		err = refuse("subject_missing")
-	case issuer == "": // its settings are its account's own word, and speak of nobody elsewhere
-		issuer = row.ID
-		if who.Issuer != "" { // one of several tenants: a subject is its issuer's
-			who.Subject = who.Issuer + " " + who.Subject
-		}
-	case who.Issuer != issuer:
-		err = refuse("issuer_mismatch")
-	}
+	issuer, err := speaker(row, who)
 	var user storage.User
 	if err == nil {
 		user, err = s.personOf(ctx, row, l, issuer, who)

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -19,6 +20,7 @@ import (
 type Operator struct {
 	Store  storage.Storage
 	Login  *login.Service
+	Admin  *admin.Service
 	Now    func() time.Time
 	Record func(context.Context, storage.Event)
 }

@@ -131,6 +131,9 @@ func (c *call) showCallback() error {
 	asked := c.flow.Asked[i]
 	c.flow.Asked = slices.Delete(c.flow.Asked, i, i+1)
 	c.flow.Return = SafeReturn(asked.After)
+	if asked.Test != 0 {
+		return c.tested(asked)
+	}
 	sess, err := c.s.Login.AnswerCompany(c.r.Context(), c.client(), asked, query, c.sess)
 	if err == nil {
 		return c.signedIn(sess)

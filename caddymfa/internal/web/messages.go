@@ -59,6 +59,16 @@ var notices = map[string]Notice{
 	"gone":             {NoticeError, say("notice.gone")},
 	"expired":          {NoticeWarn, say("notice.expired")},
 	"name":             {NoticeError, ProblemDeviceName},
+	"domain-checked":   {NoticeOK, say("notice.domainchecked")},
+	"domain-saved":     {NoticeOK, say("notice.domainsaved")},
+	"domain-enforced":  {NoticeOK, say("notice.domainenforced")},
+	"domain-free":      {NoticeOK, say("notice.domainfree")},
+	"domain-removed":   {NoticeOK, say("notice.domainremoved")},
+	"provider-saved":   {NoticeOK, say("notice.providersaved")},
+	"provider-named":   {NoticeOK, say("notice.providernamed")},
+	"provider-on":      {NoticeOK, say("notice.provideron")},
+	"provider-off":     {NoticeOK, say("notice.provideroff")},
+	"provider-removed": {NoticeOK, say("notice.providerremoved")},
 }
 
 // NoticeNamed returns the notice of a name, or none for a name that is unknown.

@@ -160,6 +160,7 @@ func samples() []sample {
 		{"signed-out-company", SignedOut{Chrome: visitor(), Elsewhere: "https://login.example/logout?client_id=a", Provider: "Echo Entra ID"}},
 		{"signed-out-everywhere", SignedOut{Chrome: visitor(), Everywhere: true}},
 	}
+	all = append(all, ssoSamples()...)
 	for name, message := range messages() {
 		message.Chrome, message.Return, message.Reference = chromeOf(), "/orders?page=2", "4f1c-22"
 		all = append(all, sample{"message-" + name, message})
@@ -177,6 +178,7 @@ func samples() []sample {
 func zeroes() []View {
 	return []View{Login{}, Password{}, Leave{}, BreakGlass{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
 		ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
+		AdminSSO{}, AdminClaim{}, AdminDomain{}, AdminConfirm{Title: say("confirm.stop.title", "domain", ""), Button: say("confirm.stop.next")}, AdminConflict{}, AdminSetUps{}, AdminProvider{}, AdminTested{},
 		MessageBusy}
 }
 

@@ -86,6 +86,18 @@ var pages = map[string]page{
 	"/profile/sessions":                {get: (*call).showSessions},
 	"/profile/sessions/revoke":         {post: (*call).postRevoke},
 	"/profile/sessions/revoke-others":  {post: (*call).postRevokeOthers},
+	"/admin/sso":                       {get: (*call).showSSO},
+	"/admin/sso/claim":                 {get: (*call).showClaim, post: (*call).postClaim},
+	"/admin/sso/domain":                {get: (*call).showDomain},
+	"/admin/sso/domain/verify":         {post: (*call).postVerify},
+	"/admin/sso/domain/link":           {post: (*call).postLink},
+	"/admin/sso/domain/enforce":        {get: (*call).showEnforce, post: (*call).postEnforce},
+	"/admin/sso/domain/remove":         {get: (*call).showRemoveDomain, post: (*call).postRemoveDomain},
+	"/admin/sso/provider":              {get: (*call).showAdminProvider, post: (*call).postProvider},
+	"/admin/sso/provider/test":         {post: (*call).postTest},
+	"/admin/sso/provider/switch":       {get: (*call).showSwitchProvider, post: (*call).postSwitchProvider},
+	"/admin/sso/provider/remove":       {get: (*call).showRemoveProvider, post: (*call).postRemoveProvider},
+	"/admin/sso/setups":                {post: (*call).postSetUps},
 }
 
 // crossOrigin refuses forms that another site posts with a person's cookies
