@@ -128,7 +128,7 @@ func domainVerifyCommand() *cobra.Command {
 			return err
 		}
 		if why, not := findings[d.Finding]; not {
-			return fmt.Errorf("the proof of %s was not found: %s\n\n  %s. TXT \"%s\"", d.Name, why, d.RecordName, d.RecordValue)
+			return fmt.Errorf("the proof of %s was not found: %s; it is %s. TXT \"%s\"", d.Name, why, d.RecordName, d.RecordValue)
 		}
 		return printRecord(cmd, args[0], d)
 	}
