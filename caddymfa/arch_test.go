@@ -44,6 +44,8 @@ var layers = map[string][]string{
 	"~/storage/postgres":        {"~/mfa", "~/storage", "~/storage/sqlstore"},
 	// Real database servers, for tests only.
 	"~/storage/postgres/postgrestest": {},
+	// A provider for tests, here and of the built program.
+	"~/identity/oidc/idptest": {},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
 	"~/internal/audit":   {"~/storage", "~/internal/seal"},
@@ -87,14 +89,14 @@ var others = map[string][]string{
 	"golang.org/x/net/publicsuffix":        {"~/internal/admin"},
 	"golang.org/x/term":                    {"~"},
 	"golang.org/x/sync":                    {"~/internal/session"},
-	"github.com/golang-jwt/jwt/v5":         {"~/internal/session"},
+	"github.com/golang-jwt/jwt/v5":         {"~/internal/session", "~/identity/oidc/idptest"},
 	"github.com/maypok86/otter/v2":         {"~", "~/internal/facts", "~/internal/session"},
 	"github.com/pquerna/otp":               {"~/factor/totp"},
 	"github.com/boombuler/barcode":         {"~/factor/totp"},
 	"modernc.org/sqlite":                   {"~/storage/sqlite"},
 	"github.com/jackc/pgx/v5":              {"~/storage/postgres"},
 	"github.com/go-webauthn/webauthn":      {"~/factor/webauthn"},
-	"github.com/coreos/go-oidc/v3":         {"~/identity/oidc"},
+	"github.com/coreos/go-oidc/v3":         {"~/identity/oidc", "~/identity/oidc/idptest"},
 	"golang.org/x/oauth2":                  {"~/identity/oidc"},
 	"github.com/go-ldap/ldap/v3":           {"~/identity/ldap", "~/identity/ldap/sambatest"},
 }

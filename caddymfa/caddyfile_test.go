@@ -266,6 +266,9 @@ func TestExamples(t *testing.T) {
 				t.Fatal(err)
 			}
 			config = bytes.ReplaceAll(config, []byte("/run/secrets/mfa-master-key"), []byte(secret))
+			for _, of := range []string{"ENTRA", "ADFS", "KEYCLOAK", "OKTA"} {
+				t.Setenv("ACME_"+of+"_SECRET", "a secret")
+			}
 			t.Setenv("PARTNER_PASSWORD_HASH", "$2a$04$"+strings.Repeat("a", 53))
 
 			var cfg caddy.Config

@@ -16,6 +16,7 @@ import (
 	"github.com/golang-jwt/jwt/v5"
 
 	"github.com/caddymfa/gateway/caddymfa/identity"
+	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
 )
 
 // set returns an edit of claims, metadata or an answer.
@@ -28,6 +29,7 @@ func unset(name string) func(object) { return func(o object) { delete(o, name) }
 // TestHostileTokens asks providers that answer with a token which is not what
 // was asked for. Nobody is signed in, and the reason is told.
 func TestHostileTokens(t *testing.T) {
+	rsaKey := newIDP(t).Key
 	der, err := x509.MarshalPKIXPublicKey(rsaKey.Public())
 	if err != nil {
 		t.Fatal(err)
@@ -41,7 +43,7 @@ func TestHostileTokens(t *testing.T) {
 		return object(c)
 	}
 	resigned := func(algorithm string, key any, header object) func(string) string {
-		return func(id string) string { return sign(t, algorithm, key, header, claimsOf(id)) }
+		return func(id string) string { return idptest.Sign(t, algorithm, key, header, claimsOf(id)) }
 	}
 	for name, c := range map[string]struct {
 		claims func(object)
@@ -56,10 +58,10 @@ func TestHostileTokens(t *testing.T) {
 		"for another client":                {claims: set("aud", "other"), want: "audience_mismatch"},
 		"for nobody":                        {claims: unset("aud"), want: "audience_mismatch"},
 		"for another client of that name":   {claims: set("aud", "Gate"), want: "audience_mismatch"},
-		"for several, and no party":         {claims: set("aud", []string{clientID, "other"}), want: "party_mismatch"},
+		"for several, and no party":         {claims: set("aud", []string{idptest.ClientID, "other"}), want: "party_mismatch"},
 		"for another party":                 {claims: set("azp", "other"), want: "party_mismatch"},
-		"for a party of the wrong type":     {claims: set("azp", []string{clientID}), want: "party_mismatch"},
-		"for several, and another party":    {claims: func(c object) { c["aud"], c["azp"] = []string{clientID, "other"}, "other" }, want: "party_mismatch"},
+		"for a party of the wrong type":     {claims: set("azp", []string{idptest.ClientID}), want: "party_mismatch"},
+		"for several, and another party":    {claims: func(c object) { c["aud"], c["azp"] = []string{idptest.ClientID, "other"}, "other" }, want: "party_mismatch"},
 		"nonce of another sign-in":          {claims: set("nonce", "other"), want: "nonce_mismatch"},
 		"no nonce":                          {claims: unset("nonce"), want: "nonce_mismatch"},
 		"nonce under another spelling":      {claims: func(c object) { c["NONCE"] = c["nonce"]; delete(c, "nonce") }, want: "nonce_mismatch"},
@@ -76,7 +78,7 @@ func TestHostileTokens(t *testing.T) {
 		"unsigned":                          {token: resigned("none", jwt.UnsafeAllowNoneSignatureType, nil), want: "algorithm_refused"},
 		"unsigned, in capitals":             {header: object{"alg": "NONE"}, want: "algorithm_refused"},
 		"signed with the public key":        {token: resigned("HS256", public, nil), want: "algorithm_refused"},
-		"signed with the client's secret":   {token: resigned("HS256", []byte(clientSecret), nil), want: "algorithm_refused"},
+		"signed with the client's secret":   {token: resigned("HS256", []byte(idptest.ClientSecret), nil), want: "algorithm_refused"},
 		"signed with an unlisted method":    {token: resigned("RS384", rsaKey, nil), want: "algorithm_refused"},
 		"signed with another key":           {token: resigned("RS256", otherKey, nil), want: "signature_invalid"},
 		"signed with an unknown key":        {token: resigned("RS256", otherKey, object{"kid": "other"}), want: "signature_invalid"},
@@ -98,7 +100,7 @@ func TestHostileTokens(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t)
-			i.claims, i.header, i.token = c.claims, c.header, c.token
+			i.Claims, i.Header, i.Token = c.claims, c.header, c.token
 			who, err := i.signIn(i.link(), identity.Request{})
 			refused(t, err, c.want)
 			if who.Subject != "" {
@@ -123,7 +125,7 @@ func TestHostileCallbacks(t *testing.T) {
 			v.Set("iss", "https://evil.example")
 			v.Set("error", "temporarily_unavailable")
 		}, want: "issuer_mismatch"},
-		"from two providers":      {edit: func(i *idp, v url.Values) { v["iss"] = []string{i.server.URL, "https://evil.example"} }, want: "callback_malformed"},
+		"from two providers":      {edit: func(i *idp, v url.Values) { v["iss"] = []string{i.URL, "https://evil.example"} }, want: "callback_malformed"},
 		"with two codes":          {edit: func(_ *idp, v url.Values) { v.Add("code", "other") }, want: "callback_malformed"},
 		"with an endless code":    {edit: func(_ *idp, v url.Values) { v.Set("code", strings.Repeat("a", maxParameter+1)) }, want: "callback_malformed"},
 		"with nothing":            {edit: func(_ *idp, v url.Values) { v.Del("code") }, want: "code_missing"},
@@ -132,15 +134,15 @@ func TestHostileCallbacks(t *testing.T) {
 		"with a made-up code":     {edit: func(_ *idp, v url.Values) { v.Set("code", "made up") }, want: "code_refused"},
 		"with the code of another browser": {edit: func(i *idp, v url.Values) {
 			_, asked := i.begin(i.link(), identity.Request{})
-			v.Set("code", i.approve(asked).Get("code"))
+			v.Set("code", i.Approve(asked).Get("code"))
 		}, want: "code_refused"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t)
-			i.metadata = c.metadata
+			i.Metadata = c.metadata
 			p := i.link()
 			begun, asked := i.begin(p, identity.Request{})
-			callback := i.approve(asked)
+			callback := i.Approve(asked)
 			c.edit(i, callback)
 			_, err := p.Finish(t.Context(), begun.Secret, callback)
 			refused(t, err, c.want)
@@ -150,7 +152,7 @@ func TestHostileCallbacks(t *testing.T) {
 		i := newIDP(t)
 		p := i.link()
 		begun, asked := i.begin(p, identity.Request{})
-		callback := i.approve(asked)
+		callback := i.Approve(asked)
 		if _, err := p.Finish(t.Context(), begun.Secret, callback); err != nil {
 			t.Fatal(err)
 		}
@@ -164,7 +166,7 @@ func TestHostileCallbacks(t *testing.T) {
 		begun, second := i.begin(p, identity.Request{})
 		// The provider is made to answer the first sign-in's question.
 		first.Set("code_challenge", second.Get("code_challenge"))
-		_, err := p.Finish(t.Context(), begun.Secret, i.approve(first))
+		_, err := p.Finish(t.Context(), begun.Secret, i.Approve(first))
 		refused(t, err, "nonce_mismatch")
 	})
 }
@@ -190,7 +192,7 @@ func TestHostileMetadata(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t)
-			i.metadata = c.metadata
+			i.Metadata = c.metadata
 			_, err := i.link().Begin(t.Context(), identity.Request{RedirectURI: redirectURI})
 			refused(t, err, c.want)
 		})
@@ -243,9 +245,9 @@ func TestHostileEndpoints(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t)
-			i.serve[c.path] = c.serve
-			i.claims = unset("email") // which makes us ask for it
-			i.userinfo = object{"sub": "ana"}
+			i.Serve[c.path] = c.serve
+			i.Claims = unset("email") // which makes us ask for it
+			i.UserInfo = object{"sub": "ana"}
 			_, err := i.signIn(i.link(), identity.Request{})
 			if c.want == "" {
 				unavailable(t, err)
@@ -256,20 +258,20 @@ func TestHostileEndpoints(t *testing.T) {
 	}
 	t.Run("no ID token", func(t *testing.T) {
 		i := newIDP(t)
-		i.answer = unset("id_token")
+		i.Answer = unset("id_token")
 		_, err := i.signIn(i.link(), identity.Request{})
 		refused(t, err, "token_missing")
 	})
 	t.Run("an ID token of the wrong type", func(t *testing.T) {
 		i := newIDP(t)
-		i.answer = set("id_token", []string{"a"})
+		i.Answer = set("id_token", []string{"a"})
 		_, err := i.signIn(i.link(), identity.Request{})
 		refused(t, err, "token_missing")
 	})
 	t.Run("somebody else described", func(t *testing.T) {
 		i := newIDP(t)
-		i.claims = unset("email")
-		i.userinfo = object{"sub": "eve", "email": "eve@acme.example", "email_verified": true}
+		i.Claims = unset("email")
+		i.UserInfo = object{"sub": "eve", "email": "eve@acme.example", "email_verified": true}
 		_, err := i.signIn(i.link(), identity.Request{})
 		refused(t, err, "userinfo_subject_mismatch")
 	})
@@ -289,7 +291,7 @@ func TestHostileTenants(t *testing.T) {
 	const ours, second, theirs = "11111111-1111-4111-8111-111111111111", "22222222-2222-4222-8222-222222222222", "99999999-9999-4999-8999-999999999999"
 	shared := func(t *testing.T) *idp {
 		i := newIDP(t)
-		i.metadata = func(m object) { m["issuer"] = i.server.URL + "/{tenantid}/v2.0" }
+		i.Metadata = func(m object) { m["issuer"] = i.URL + "/{tenantid}/v2.0" }
 		return i
 	}
 	linked := func(i *idp) *provider { return i.link(func(s *Settings) { s.Tenants = []string{ours, second} }) }
@@ -297,7 +299,7 @@ func TestHostileTenants(t *testing.T) {
 		return func(c object) {
 			c["iss"], c["tid"] = issuer, tenant
 			if text, ok := issuer.(string); ok {
-				c["iss"] = i.server.URL + "/" + text + "/v2.0"
+				c["iss"] = i.URL + "/" + text + "/v2.0"
 			}
 		}
 	}
@@ -314,7 +316,7 @@ func TestHostileTenants(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := shared(t)
-			i.claims = issued(i, c.issuer, c.tenant)
+			i.Claims = issued(i, c.issuer, c.tenant)
 			_, err := i.signIn(linked(i), identity.Request{})
 			refused(t, err, c.want)
 		})
@@ -323,9 +325,9 @@ func TestHostileTenants(t *testing.T) {
 		i := shared(t)
 		p := linked(i)
 		for _, tenant := range []string{ours, second} {
-			i.claims = issued(i, tenant, tenant)
+			i.Claims = issued(i, tenant, tenant)
 			who, err := i.signIn(p, identity.Request{})
-			if err != nil || who.Issuer != i.server.URL+"/"+tenant+"/v2.0" {
+			if err != nil || who.Issuer != i.URL+"/"+tenant+"/v2.0" {
 				t.Errorf("got the issuer %q and the error %v", who.Issuer, err)
 			}
 		}
@@ -334,14 +336,14 @@ func TestHostileTenants(t *testing.T) {
 		i := shared(t)
 		p := linked(i)
 		begun, asked := i.begin(p, identity.Request{})
-		callback := i.approve(asked)
-		callback.Set("iss", i.server.URL+"/"+theirs+"/v2.0")
+		callback := i.Approve(asked)
+		callback.Set("iss", i.URL+"/"+theirs+"/v2.0")
 		_, err := p.Finish(t.Context(), begun.Secret, callback)
 		refused(t, err, "issuer_mismatch")
 	})
 	t.Run("an issuer elsewhere", func(t *testing.T) {
 		i := newIDP(t)
-		i.metadata = set("issuer", "https://evil.example/{tenantid}/v2.0")
+		i.Metadata = set("issuer", "https://evil.example/{tenantid}/v2.0")
 		_, err := linked(i).Begin(t.Context(), identity.Request{RedirectURI: redirectURI})
 		refused(t, err, "discovery_issuer_mismatch")
 	})
@@ -349,11 +351,11 @@ func TestHostileTenants(t *testing.T) {
 
 // TestKeys rotates keys, as providers do and as attackers would like.
 func TestKeys(t *testing.T) {
-	for algorithm, key := range map[string]crypto.Signer{oidc.RS256: rsaKey, oidc.PS256: rsaKey, oidc.ES256: newEC(t), oidc.EdDSA: newEd(t)} {
+	for algorithm, key := range map[string]crypto.Signer{oidc.RS256: otherKey, oidc.PS256: otherKey, oidc.ES256: newEC(t), oidc.EdDSA: newEd(t)} {
 		t.Run(algorithm, func(t *testing.T) {
 			i := newIDP(t)
-			i.key, i.algorithm = key, algorithm
-			i.publish()
+			i.Key, i.Algorithm = key, algorithm
+			i.Publish()
 			if who, err := i.signIn(i.link(), identity.Request{}); err != nil || who.Subject != "ana" {
 				t.Errorf("got %q, %v", who.Subject, err)
 			}
@@ -365,14 +367,15 @@ func TestKeys(t *testing.T) {
 		if _, err := i.signIn(p, identity.Request{}); err != nil {
 			t.Fatal(err)
 		}
-		i.key, i.header = otherKey, object{"kid": "next"}
-		i.publish()
-		i.published[0].KeyID = "next"
+		first := i.Key
+		i.Key, i.Header = otherKey, object{"kid": "next"}
+		i.Publish()
+		i.Published[0].KeyID = "next"
 		i.at(noon.Add(keyPause))
 		if _, err := i.signIn(p, identity.Request{}); err != nil {
 			t.Fatalf("the new key is not taken: %v", err)
 		}
-		i.key, i.header = rsaKey, nil
+		i.Key, i.Header = first, nil
 		i.at(noon.Add(2 * keyPause))
 		_, err := i.signIn(p, identity.Request{})
 		refused(t, err, "signature_invalid") // the old key is gone
@@ -380,12 +383,12 @@ func TestKeys(t *testing.T) {
 	t.Run("asked for seldom", func(t *testing.T) {
 		i := newIDP(t)
 		p := i.link()
-		i.header = object{"kid": "unknown"}
+		i.Header = object{"kid": "unknown"}
 		for range 20 {
 			_, err := i.signIn(p, identity.Request{})
 			refused(t, err, "signature_invalid")
 		}
-		if n := i.count("/keys"); n != 1 {
+		if n := i.Asked("/keys"); n != 1 {
 			t.Errorf("the keys were asked for %d times", n)
 		}
 	})

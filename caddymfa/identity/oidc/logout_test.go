@@ -7,12 +7,13 @@ import (
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/identity"
+	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
 )
 
 // logoutClaims are those of a good logout token.
 func (i *idp) logoutClaims() object {
 	return object{
-		"iss": i.server.URL, "aud": clientID, "iat": i.clock().Unix(), "exp": i.clock().Add(2 * time.Minute).Unix(),
+		"iss": i.URL, "aud": idptest.ClientID, "iat": i.clock().Unix(), "exp": i.clock().Add(2 * time.Minute).Unix(),
 		"jti": "id-1", "sub": "ana", "sid": "s1", "events": object{logoutEvent: object{}},
 	}
 }
@@ -36,10 +37,10 @@ func TestVerifyLogout(t *testing.T) {
 		"typed as something else":     {header: object{"typ": "at+jwt"}, want: "token_type"},
 		"unsigned":                    {header: object{"alg": "none"}, want: "algorithm_refused"},
 		"signed with another key": {token: func(i *idp, _ string) string {
-			return sign(t, "RS256", otherKey, good, i.logoutClaims())
+			return idptest.Sign(t, "RS256", otherKey, good, i.logoutClaims())
 		}, want: "signature_invalid"},
 		"signed with the client's secret": {token: func(i *idp, _ string) string {
-			return sign(t, "HS256", []byte(clientSecret), good, i.logoutClaims())
+			return idptest.Sign(t, "HS256", []byte(idptest.ClientSecret), good, i.logoutClaims())
 		}, want: "algorithm_refused"},
 		"of another issuer":       {edit: set("iss", "https://evil.example"), want: "issuer_mismatch"},
 		"for another client":      {edit: set("aud", "other"), want: "audience_mismatch"},
@@ -64,10 +65,10 @@ func TestVerifyLogout(t *testing.T) {
 			if c.edit != nil {
 				c.edit(claims)
 			}
-			if i.header = c.header; i.header == nil {
-				i.header = good
+			if i.Header = c.header; i.Header == nil {
+				i.Header = good
 			}
-			token := i.sign(claims)
+			token := i.Sign(claims)
 			if c.token != nil {
 				token = c.token(i, token)
 			}
@@ -77,7 +78,7 @@ func TestVerifyLogout(t *testing.T) {
 				return
 			}
 			text := func(name string) string { s, _ := claims[name].(string); return s }
-			want := identity.Logout{Issuer: i.server.URL, Subject: text("sub"), Session: text("sid"), ID: "id-1", Expires: out.Expires}
+			want := identity.Logout{Issuer: i.URL, Subject: text("sub"), Session: text("sid"), ID: "id-1", Expires: out.Expires}
 			if err != nil || out != want || !out.Expires.Equal(noon.Add(2*time.Minute+leeway)) {
 				t.Errorf("got %+v, %v", out, err)
 			}
@@ -95,8 +96,8 @@ func TestVerifyLogout(t *testing.T) {
 	})
 	t.Run("the provider is down", func(t *testing.T) {
 		i := newIDP(t)
-		p, token := i.link(), i.sign(i.logoutClaims())
-		i.server.Close()
+		p, token := i.link(), i.Sign(i.logoutClaims())
+		i.Close()
 		_, err := p.VerifyLogout(t.Context(), token)
 		unavailable(t, err)
 	})
@@ -114,15 +115,15 @@ func TestLogoutURL(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	want := url.Values{"theme": {"plain"}, "client_id": {clientID}, "id_token_hint": {"token"}, "post_logout_redirect_uri": {"https://portal.example.com/"}}
-	if u.Query().Encode() != want.Encode() || !strings.HasPrefix(at, i.server.URL+"/end?") {
+	want := url.Values{"theme": {"plain"}, "client_id": {idptest.ClientID}, "id_token_hint": {"token"}, "post_logout_redirect_uri": {"https://portal.example.com/"}}
+	if u.Query().Encode() != want.Encode() || !strings.HasPrefix(at, i.URL+"/end?") {
 		t.Errorf("got %s", at)
 	}
 	if at, err = p.LogoutURL(t.Context(), strings.Repeat("a", maxLogoutURL), ""); err != nil || len(at) > maxLogoutURL || strings.Contains(at, "hint") {
 		t.Errorf("got %d bytes, %v", len(at), err)
 	}
 	none := newIDP(t)
-	none.metadata = unset("end_session_endpoint")
+	none.Metadata = unset("end_session_endpoint")
 	if at, err = none.link().LogoutURL(t.Context(), "token", ""); err != nil || at != "" {
 		t.Errorf("got %q, %v", at, err)
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddymfa/gateway/caddymfa/identity"
+	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
 )
 
 // TestBegin reads what the provider is asked for.
@@ -22,7 +23,7 @@ func TestBegin(t *testing.T) {
 		want    map[string]string // empty: not there
 	}{
 		"plainly": {want: map[string]string{
-			"response_type": "code", "client_id": clientID, "redirect_uri": redirectURI, "scope": "openid email profile",
+			"response_type": "code", "client_id": idptest.ClientID, "redirect_uri": redirectURI, "scope": "openid email profile",
 			"code_challenge_method": "S256", "prompt": "", "max_age": "", "acr_values": "", "login_hint": "", "client_secret": "",
 		}},
 		"as the settings say": {
@@ -74,7 +75,7 @@ func TestBegin(t *testing.T) {
 // TestIdentity reads who somebody is.
 func TestIdentity(t *testing.T) {
 	i := newIDP(t)
-	base := identity.Identity{Issuer: i.server.URL, Subject: "ana", Email: "ana@acme.example", EmailVerified: true, Name: "Ana", AuthTime: noon.Local()}
+	base := identity.Identity{Issuer: i.URL, Subject: "ana", Email: "ana@acme.example", EmailVerified: true, Name: "Ana", AuthTime: noon.Local()}
 	for name, c := range map[string]struct {
 		edit     func(*Settings)
 		claims   object // nil: taken away
@@ -145,11 +146,11 @@ func TestIdentity(t *testing.T) {
 			if c.edit == nil {
 				c.edit = func(*Settings) {}
 			}
-			i.claims = func(o object) {
+			i.Claims = func(o object) {
 				maps.Copy(o, c.claims)
 				maps.DeleteFunc(o, func(_ string, v any) bool { return v == nil })
 			}
-			i.userinfo = c.userinfo
+			i.UserInfo = c.userinfo
 			who, err := i.signIn(i.link(c.edit), identity.Request{})
 			if err != nil {
 				t.Fatal(err)
@@ -167,7 +168,7 @@ func TestIdentity(t *testing.T) {
 	}
 	t.Run("nothing to sign out with, where there is no sign-out", func(t *testing.T) {
 		i := newIDP(t)
-		i.metadata = unset("end_session_endpoint")
+		i.Metadata = unset("end_session_endpoint")
 		if who, err := i.signIn(i.link(), identity.Request{}); err != nil || who.Token != "" {
 			t.Errorf("got the token %q and the error %v", who.Token, err)
 		}
@@ -218,7 +219,7 @@ func TestSeveralFactors(t *testing.T) {
 			t.Errorf("got MFA %v, acr %q and the error %v", who.MFA, who.ACR, err)
 		}
 		// Nor does taking it out of the question, or changing it there.
-		i.claims = set("acr", "silver")
+		i.Claims = set("acr", "silver")
 		if who, err := i.signIn(p, identity.Request{}); err != nil || who.MFA || who.ACR != "silver" {
 			t.Errorf("got MFA %v, acr %q and the error %v", who.MFA, who.ACR, err)
 		}
@@ -248,7 +249,7 @@ func TestFreshness(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t)
-			i.claims = c.claims
+			i.Claims = c.claims
 			if c.edit == nil {
 				c.edit = func(*Settings) {}
 			}
@@ -264,7 +265,7 @@ func TestFreshness(t *testing.T) {
 // TestClocks lets the provider's clock be off by no more than the leeway.
 func TestClocks(t *testing.T) {
 	i := newIDP(t)
-	i.claims = func(o object) {
+	i.Claims = func(o object) {
 		o["iat"], o["nbf"] = noon.Add(leeway).Unix(), noon.Add(leeway).Unix()
 		o["exp"] = noon.Add(-leeway + time.Second).Unix()
 	}
@@ -276,12 +277,12 @@ func TestClocks(t *testing.T) {
 // TestSecretInForm authenticates the client as the provider wants it.
 func TestSecretInForm(t *testing.T) {
 	i := newIDP(t)
-	i.metadata = set("token_endpoint_auth_methods_supported", []string{"client_secret_post"})
-	i.serve["/token"] = func(w http.ResponseWriter, r *http.Request) {
-		if r.Header.Get("Authorization") != "" || r.FormValue("client_secret") != clientSecret {
+	i.Metadata = set("token_endpoint_auth_methods_supported", []string{"client_secret_post"})
+	i.Serve["/token"] = func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" || r.FormValue("client_secret") != idptest.ClientSecret {
 			t.Errorf("the secret came as %q", r.Header.Get("Authorization"))
 		}
-		i.exchange(w, r)
+		i.Default(w, r)
 	}
 	if _, err := i.signIn(i.link(), identity.Request{}); err != nil {
 		t.Error(err)
@@ -297,28 +298,24 @@ func TestMetadataIsKept(t *testing.T) {
 	for range 3 {
 		i.begin(p, identity.Request{})
 	}
-	if n := i.count(path); n != 1 {
+	if n := i.Asked(path); n != 1 {
 		t.Fatalf("asked %d times", n)
 	}
-	i.mu.Lock()
-	i.metadata = set("authorization_endpoint", i.server.URL+"/elsewhere")
-	i.mu.Unlock()
+	i.Change(func() { i.Metadata = set("authorization_endpoint", i.URL+"/elsewhere") })
 	i.at(noon.Add(fresh))
-	if begun, _ := i.begin(p, identity.Request{}); !strings.HasPrefix(begun.URL, i.server.URL+"/auth?") {
+	if begun, _ := i.begin(p, identity.Request{}); !strings.HasPrefix(begun.URL, i.URL+"/auth?") {
 		t.Errorf("waited for %s", begun.URL)
 	}
 	p.background.Wait()
-	if begun, _ := i.begin(p, identity.Request{}); !strings.HasPrefix(begun.URL, i.server.URL+"/elsewhere?") {
+	if begun, _ := i.begin(p, identity.Request{}); !strings.HasPrefix(begun.URL, i.URL+"/elsewhere?") {
 		t.Errorf("still %s", begun.URL)
 	}
 	// What can no longer be read stays as it was.
-	i.mu.Lock()
-	i.metadata = set("issuer", "https://evil.example")
-	i.mu.Unlock()
+	i.Change(func() { i.Metadata = set("issuer", "https://evil.example") })
 	i.at(noon.Add(2 * fresh))
 	i.begin(p, identity.Request{})
 	p.background.Wait()
-	if _, err := i.signIn(p, identity.Request{}); err != nil || i.count(path) != 3 {
-		t.Errorf("%v, asked %d times", err, i.count(path))
+	if _, err := i.signIn(p, identity.Request{}); err != nil || i.Asked(path) != 3 {
+		t.Errorf("%v, asked %d times", err, i.Asked(path))
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/identity"
+	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
 )
 
 // TestGuard says which addresses a provider may be at.
@@ -48,14 +49,14 @@ func TestGuard(t *testing.T) {
 func TestForbiddenAddresses(t *testing.T) {
 	t.Run("the provider itself", func(t *testing.T) {
 		i := newIDP(t)
-		p := open(Settings{Issuer: i.server.URL, ClientID: clientID}, guard{}, i.clock)
+		p := open(Settings{Issuer: i.URL, ClientID: idptest.ClientID}, guard{}, i.clock)
 		defer p.Close()
 		_, err := p.Begin(t.Context(), identity.Request{RedirectURI: redirectURI})
 		refused(t, err, "address_refused")
 	})
 	t.Run("by name", func(t *testing.T) {
 		i := newIDP(t)
-		p := open(Settings{Issuer: strings.Replace(i.server.URL, "127.0.0.1", "localhost", 1), ClientID: clientID}, guard{}, i.clock)
+		p := open(Settings{Issuer: strings.Replace(i.URL, "127.0.0.1", "localhost", 1), ClientID: idptest.ClientID}, guard{}, i.clock)
 		defer p.Close()
 		_, err := p.Begin(t.Context(), identity.Request{RedirectURI: redirectURI})
 		refused(t, err, "address_refused")
@@ -65,14 +66,14 @@ func TestForbiddenAddresses(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			i := newIDP(t)
-			i.metadata = set("jwks_uri", address)
+			i.Metadata = set("jwks_uri", address)
 			_, err := i.signIn(i.link(), identity.Request{})
 			refused(t, err, "address_refused")
 		})
 	}
 	t.Run("the token endpoint", func(t *testing.T) {
 		i := newIDP(t)
-		i.metadata = set("token_endpoint", "https://192.168.0.1/token")
+		i.Metadata = set("token_endpoint", "https://192.168.0.1/token")
 		_, err := i.signIn(i.link(), identity.Request{})
 		refused(t, err, "address_refused")
 	})
@@ -89,27 +90,25 @@ func TestOutage(t *testing.T) {
 	}
 	t.Run("nobody listens", func(t *testing.T) {
 		i := newIDP(t)
-		i.server.Close()
+		i.Close()
 		p := i.link()
 		unavailable(t, ask(t, p))
 	})
 	t.Run("slow", func(t *testing.T) {
 		i := newIDP(t)
 		leave := make(chan struct{})
-		i.serve[path] = func(_ http.ResponseWriter, r *http.Request) { <-leave }
+		i.Serve[path] = func(_ http.ResponseWriter, r *http.Request) { <-leave }
 		p := i.link()
 		p.wire.patience = 50 * time.Millisecond
 		unavailable(t, ask(t, p))
 		for range 10 {
 			unavailable(t, ask(t, p))
 		}
-		if n := i.count(path); n != 1 {
+		if n := i.Asked(path); n != 1 {
 			t.Errorf("asked %d times while it was down", n)
 		}
 		close(leave)
-		i.mu.Lock()
-		delete(i.serve, path)
-		i.mu.Unlock()
+		i.Change(func() { delete(i.Serve, path) })
 		unavailable(t, ask(t, p))
 		i.at(noon.Add(outage))
 		p.wire.patience = patience
@@ -120,7 +119,7 @@ func TestOutage(t *testing.T) {
 	t.Run("while it trickles", func(t *testing.T) {
 		i := newIDP(t)
 		leave := make(chan struct{})
-		i.serve["/keys"] = func(w http.ResponseWriter, r *http.Request) {
+		i.Serve["/keys"] = func(w http.ResponseWriter, r *http.Request) {
 			w.Write([]byte("{"))
 			w.(http.Flusher).Flush()
 			<-leave
@@ -128,7 +127,7 @@ func TestOutage(t *testing.T) {
 		p := i.link()
 		begun, asked := i.begin(p, identity.Request{})
 		p.wire.patience = 200 * time.Millisecond
-		_, err := p.Finish(t.Context(), begun.Secret, i.approve(asked))
+		_, err := p.Finish(t.Context(), begun.Secret, i.Approve(asked))
 		close(leave)
 		unavailable(t, err)
 	})
@@ -136,7 +135,7 @@ func TestOutage(t *testing.T) {
 		i := newIDP(t)
 		p := i.link()
 		begun, asked := i.begin(p, identity.Request{})
-		callback := i.approve(asked)
+		callback := i.Approve(asked)
 		callback.Set("error", "temporarily_unavailable")
 		_, err := p.Finish(t.Context(), begun.Secret, callback)
 		unavailable(t, err)
