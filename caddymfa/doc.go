@@ -19,6 +19,7 @@
 //	hash.go           password hashes, as Caddy makes them
 //	audit.go          what happened, as a row and as a log line
 //	metrics.go        everything that is counted
+//	companies.go      declared domains and identity providers, and their kinds
 //	demonstrate.go    accounts and people to try it with
 //	admin.go          admin.api.mfa
 //	command*.go       `caddy mfa`, which speaks to it
