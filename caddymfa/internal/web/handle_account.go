@@ -20,10 +20,17 @@ func (c *call) cards() ([]AccountCard, error) {
 		if err != nil {
 			return nil, err
 		}
+		d := mfa.Decide(g.Facts)
 		cards[i] = AccountCard{
 			ID: p.Account, Name: p.Name, Role: p.Role, Policy: p.Policy,
 			Current:     p.Account == c.account(),
-			NeedsFactor: mfa.Decide(g.Facts).Verdict == mfa.Enroll,
+			NeedsFactor: d.Verdict == mfa.Enroll,
+		}
+		switch {
+		case d.Verdict == mfa.SSO:
+			cards[i].Provider = c.companyName(d.Provider)
+		case d.Reason == mfa.ProviderPrecedence, d.Reason == mfa.ProviderVerified:
+			cards[i].Provider = c.companyName(g.Facts.Proof.Provider)
 		}
 	}
 	return cards, nil

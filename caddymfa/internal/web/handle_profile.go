@@ -7,7 +7,6 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
-	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -40,7 +39,7 @@ func (c *call) showProfile() error {
 	}
 	return c.show(http.StatusOK, ProfileOverview{
 		Chrome: c.chrome(), Authenticators: len(factors), CodesLeft: codes, Sessions: len(sessions), Accounts: len(places),
-		Provider: c.through(c.sess.Proof),
+		Provider: c.companyName(c.sess.Proof.Provider),
 	})
 }
 
@@ -100,7 +99,7 @@ func (c *call) securityPage(status int, problem Text) error {
 		Password: user.PasswordHash != "" && user.Origin != storage.FromConfig,
 		Keys:     c.s.Login.Keys != nil,
 		Full:     len(factors) >= login.MaxFactors,
-		Provider: c.through(c.sess.Proof),
+		Provider: c.companyName(c.sess.Proof.Provider),
 	}
 	for _, f := range factors {
 		v.Authenticators = append(v.Authenticators, Authenticator{
@@ -203,23 +202,10 @@ func (c *call) showSessions() error {
 				s.AccountName = t.Name
 			}
 		}
-		s.Provider = c.through(row.Proof)
+		s.Provider = c.companyName(row.Proof.Provider)
 		v.Sessions = append(v.Sessions, s)
 	}
 	return c.show(http.StatusOK, v)
-}
-
-// through names the identity provider that a session came through, if it is
-// known by now.
-func (c *call) through(p mfa.Proof) string {
-	if p.Provider == "" {
-		return ""
-	}
-	company, err := c.s.Login.CompanyNamed(c.r.Context(), p.Provider)
-	if err != nil { // it was unlinked since
-		return ""
-	}
-	return company.Name
 }
 
 func latest(a, b time.Time) time.Time {

@@ -105,6 +105,19 @@ func (c *call) leave(company login.Company, ask login.Ask, again string) error {
 	return c.show(http.StatusOK, Leave{Chrome: c.chrome(), URL: address, Provider: company.Name})
 }
 
+// companyName is what people call a provider; empty: there is none, or it is gone.
+// A page is still useful without it.
+func (c *call) companyName(provider string) string {
+	if provider == "" {
+		return ""
+	}
+	company, err := c.s.Login.CompanyNamed(c.r.Context(), provider)
+	if err != nil {
+		return ""
+	}
+	return company.Name
+}
+
 // notAsked says that a provider cannot be asked now. Nobody is let in some
 // other way because of it.
 func (c *call) notAsked(err error, again string) error {

@@ -35,6 +35,20 @@ func TestCompanyJourney(t *testing.T) {
 	other.sent(other.typed("gus@guest.example", "/x"), "/.mfa/login/password?return=%2Fx")
 }
 
+// Whoever came through a company's sign-in reads so, on their own pages.
+func TestPagesNameTheCompany(t *testing.T) {
+	w := newWorld(t)
+	b := w.browser()
+	b.throughCompany()
+	for path, also := range map[string]string{
+		"/.mfa/profile": "", "/.mfa/profile/security": "", "/.mfa/profile/sessions": "<code>pwd</code>", "/.mfa/profile/accounts": "", "/.mfa/accounts": "",
+	} {
+		if b.get(path); !strings.Contains(b.page, "Acme's sign-in") || !strings.Contains(b.page, also) {
+			t.Errorf("%s does not name it:\n%s", path, b.page)
+		}
+	}
+}
+
 func TestCompanyTakesNoPassword(t *testing.T) {
 	w := newWorld(t)
 	b := w.browser()
