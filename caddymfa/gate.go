@@ -16,6 +16,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/factor"
 	"github.com/caddymfa/gateway/caddymfa/factor/totp"
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
+	"github.com/caddymfa/gateway/caddymfa/internal/api"
 	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
@@ -29,6 +30,7 @@ import (
 type gate struct {
 	login    *login.Service
 	web      *web.Server
+	api      *api.API
 	operator *operate.Operator
 	admin    *admin.Service
 	log      *zap.Logger
@@ -86,6 +88,7 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	g.admin = &admin.Service{Store: l.node.store, Login: steps, Now: now, Record: steps.Record, DNS: admin.ResolverAt(resolver)}
 	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Admin: g.admin, Now: now, Record: steps.Record}
 	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: g.admin, Pages: l.pages, Fault: g.fault}
+	g.api = &api.API{Base: a.Base + api.Path, Admin: g.admin, Limiter: steps.Limiter, Fault: g.fault}
 	if g.denied, err = otter.New(&otter.Options[denial, struct{}]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[denial, struct{}](denialQuiet),
 	}); err != nil {

@@ -3,11 +3,13 @@ package caddymfa
 import (
 	"fmt"
 	"net/http"
+	"strings"
 
 	"github.com/caddyserver/caddy/v2"
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/api"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 )
 
@@ -51,6 +53,11 @@ func (p *Pages) ServeHTTP(w http.ResponseWriter, r *http.Request, _ caddyhttp.Ha
 	account := enteredAccount(repl, p.Account)
 	if r.URL.Path == p.life.app.Base+"/verify" {
 		return p.verify(gate, w, r, repl, account)
+	}
+	if strings.HasPrefix(r.URL.Path, p.life.app.Base+api.Path+"/") {
+		here := site(r, account)
+		gate.api.ServeHTTP(w, r, api.Site{Network: here.Network, Account: here.Account})
+		return nil
 	}
 	gate.web.ServeHTTP(w, r, site(r, account))
 	return nil

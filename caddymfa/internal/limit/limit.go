@@ -40,6 +40,8 @@ var (
 	KnownBrowser = Rule{Name: "known_browser", Free: 5, Delay: 2 * time.Second, Longest: 5 * time.Minute, Forget: 24 * time.Hour}
 	// Network counts wrong passwords per client network, whoever they were for.
 	Network = Rule{Name: "network", Free: 100, Delay: time.Second, Longest: time.Minute, Forget: 10 * time.Minute}
+	// BadToken counts tokens of programs that are none, per client network.
+	BadToken = Rule{Name: "bad_token", Free: 20, Delay: time.Second, Longest: time.Minute, Forget: 10 * time.Minute}
 	// SecondFactor counts wrong answers per person and kind. It is reachable
 	// only after the first factor. The caps are those of NIST SP 800-63B-4,
 	// section 3.2.2, made stricter.

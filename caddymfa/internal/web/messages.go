@@ -23,6 +23,8 @@ var (
 	ProblemPasswordDiffers = say("problem.passworddiffers")
 	ProblemPasswordSame    = say("problem.passwordsame")
 	ProblemPasswordCommon  = say("problem.passwordcommon")
+	ProblemAuditDate       = say("audit.problem.date")
+	ProblemAuditPerson     = say("audit.problem.person")
 )
 
 // ProblemWait says how long to wait after too many tries.
@@ -50,6 +52,7 @@ var notices = map[string]Notice{
 	"removed":          {NoticeOK, say("notice.removed")},
 	"password-changed": {NoticeOK, say("notice.passwordchanged")},
 	"password-set":     {NoticeOK, say("notice.passwordset")},
+	"token-revoked":    {NoticeOK, say("notice.tokenrevoked")},
 	"session-ended":    {NoticeOK, say("notice.sessionended")},
 	"sessions-ended":   {NoticeOK, say("notice.sessionsended")},
 	"switched":         {NoticeOK, say("notice.switched")},

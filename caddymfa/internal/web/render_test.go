@@ -231,7 +231,10 @@ func checkMarkup(t *testing.T, page string) {
 		if form.method == "post" && !slices.Contains(form.fields, "csrf") {
 			t.Errorf("the form to %s has no csrf field", form.action)
 		}
-		if form.method != "post" || !strings.HasPrefix(form.action, "/.mfa/") {
+		if form.method == "get" && slices.Contains(form.fields, "csrf") {
+			t.Errorf("the form to %s puts its csrf field into an address", form.action)
+		}
+		if form.method != "post" && form.method != "get" || !strings.HasPrefix(form.action, "/.mfa/") {
 			t.Errorf("a form goes by %q to %q", form.method, form.action)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 )
 
@@ -87,6 +88,34 @@ func challenging() Challenge {
 	return Challenge{Chrome: chromeOf(), Return: "/orders?page=2", Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.TOTP, mfa.Recovery)}
 }
 
+func auditing() AdminAudit {
+	ana := admin.Party{Kind: admin.Person, ID: "u1", Name: "Ana Almeida", Email: "ana@acme.example"}
+	invited := admin.Party{Kind: admin.Person, ID: "u2", Email: "bo@acme.example"}
+	row := func(action, outcome, reason string, by, about admin.Party, detail string) AuditRow {
+		return AuditRow{admin.Entry{ID: 7, At: moment, Action: action, Outcome: outcome, Reason: reason, Actor: by, User: about, Network: "203.0.113.7", Detail: detail}}
+	}
+	return AdminAudit{Chrome: chromeOf(), Form: AuditForm{Action: "sign_in", Since: "2026-03-01"}, Next: 99, Rows: []AuditRow{
+		row("set_policy", "ok", "required", ana, admin.Party{}, "was optional; accepts any"),
+		row("enter", "refused", "not_member", admin.Party{Kind: admin.Outsider}, admin.Party{Kind: admin.Outsider}, ""),
+		row("challenge", "ok", "totp", ana, ana, ""),
+		row("add_member", "ok", "admin", ana, invited, ""),
+		row("sign_in", "failed", "unavailable", admin.Party{}, admin.Party{Kind: admin.Outsider}, ""),
+		row("reset_factors", "ok", "", admin.Party{Kind: admin.Operator}, ana, "2 authenticators"),
+		row("set_policy", "ok", "suggested", admin.Party{Kind: admin.Configuration}, admin.Party{}, ""),
+		row("revoke_token", "ok", "", admin.Party{Kind: admin.Program, Name: "Nightly job"}, admin.Party{}, "Old job"),
+		row("something_new", "ok", "something_else", admin.Party{Kind: admin.Program}, admin.Party{}, ""),
+	}}
+}
+
+func tokening() AdminTokens {
+	return AdminTokens{Chrome: chromeOf(), Form: TokenForm{Days: 90, Scopes: scopeChoices([]string{"read"})}, Tokens: []TokenRow{
+		{ID: "t1", Title: "Nightly job", Scopes: []TokenScope{{Scope: admin.ScopeRead}, {Scope: admin.ScopeAudit}}, Maker: "ana@acme.example",
+			Networks: []string{"192.0.2.0/24", "2001:db8::/32"}, Created: moment, Expires: moment.AddDate(1, 0, 0), Used: moment, UsedFrom: "192.0.2.7"},
+		{ID: "t2", Title: "Dashboard", Scopes: []TokenScope{{Scope: admin.ScopeRead}}, Created: moment, Expires: moment, Expired: true},
+		{ID: "t3", Title: "Lost laptop", Scopes: []TokenScope{{Scope: admin.ScopeTokens}}, Maker: "ana@acme.example", Created: moment, Expires: moment.AddDate(0, 1, 0), Revoked: moment},
+	}}
+}
+
 // with returns a copy of a view with one thing changed.
 func with[V View](view V, change func(*V)) V {
 	change(&view)
@@ -154,6 +183,12 @@ func samples() []sample {
 		{"sessions", ProfileSessions{Chrome: chromeOf(), Sessions: sessionRows()}},
 		{"profile-accounts", ProfileAccounts{Chrome: chromeOf(), Accounts: cards()}},
 		{"profile-accounts-none", ProfileAccounts{Chrome: chromeOf()}},
+		{"audit", auditing()},
+		{"audit-later", with(auditing(), func(v *AdminAudit) { v.Later, v.Next = true, 0 })},
+		{"audit-none", AdminAudit{Chrome: chromeOf(), Form: AuditForm{Person: "eve@acme.example"}, Problem: ProblemAuditPerson}},
+		{"tokens", tokening()},
+		{"tokens-made", with(tokening(), func(v *AdminTokens) { v.Secret = "cmfa_aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaadegsuvwq" })},
+		{"tokens-none", AdminTokens{Chrome: chromeOf(), Form: TokenForm{Days: 90, Scopes: scopeChoices(nil)}, Problem: say("tokens.problem.scopes")}},
 		{"setup", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12}},
 		{"setup-problem", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12, Problem: ProblemPasswordDiffers}},
 		{"signed-out", SignedOut{Chrome: visitor()}},
@@ -178,7 +213,7 @@ func samples() []sample {
 func zeroes() []View {
 	return []View{Login{}, Password{}, Leave{}, BreakGlass{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
 		ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
-		AdminSSO{}, AdminClaim{}, AdminDomain{}, AdminConfirm{Title: say("confirm.stop.title", "domain", ""), Button: say("confirm.stop.next")}, AdminConflict{}, AdminSetUps{}, AdminProvider{}, AdminTested{},
+		AdminSSO{}, AdminClaim{}, AdminDomain{}, AdminConfirm{Title: say("confirm.stop.title", "domain", ""), Button: say("confirm.stop.next")}, AdminConflict{}, AdminSetUps{}, AdminProvider{}, AdminTested{}, AdminAudit{}, AdminTokens{},
 		MessageBusy}
 }
 

@@ -1,0 +1,107 @@
+package api
+
+import (
+	"net/http"
+	"slices"
+	"strconv"
+
+	"github.com/google/jsonschema-go/jsonschema"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
+)
+
+// operation is one thing that a program may ask for: where it is, what it takes,
+// what it answers, and what it does. Routing, checking and the document are made
+// from it.
+type operation struct {
+	id      string
+	method  string
+	path    string // below the API's base; segments in braces name something
+	summary string
+	about   string      // more, for people; may be empty
+	open    bool        // needs no token
+	scope   admin.Scope // what the token must be allowed; none with open
+	query   []parameter // what the query may ask; anything else is an error
+	in      any         // of the type that the body has; nil: there is none
+	out     any         // of the type that is answered; nil: nothing is
+	created bool        // what succeeds has made something
+	tagged  bool        // a read answers with an ETag, a write needs it in If-Match
+	do      func(*call) (any, error)
+}
+
+// parameter is a parameter of a query.
+type parameter struct {
+	name   string
+	about  string
+	schema *jsonschema.Schema
+}
+
+func has(list []parameter, name string) bool {
+	return slices.ContainsFunc(list, func(p parameter) bool { return p.name == name })
+}
+
+func (o *operation) status() int {
+	switch {
+	case o.out == nil:
+		return http.StatusNoContent
+	case o.created:
+		return http.StatusCreated
+	}
+	return http.StatusOK
+}
+
+// The parameters of lists.
+var (
+	limitOf = parameter{"limit", "How many at most; " + strconv.Itoa(defaultLimit) + " unless told otherwise.",
+		&jsonschema.Schema{Type: "integer", Minimum: jsonschema.Ptr(1.0), Maximum: jsonschema.Ptr(float64(maxLimit))}}
+	moment = &jsonschema.Schema{Type: "string", Format: "date-time"}
+	plain  = &jsonschema.Schema{Type: "string"}
+)
+
+// operations is everything that a program may ask for.
+var operations []operation
+
+func init() {
+	operations = []operation{
+		{id: "getDocument", method: "GET", path: "/openapi.json", summary: "Read this document", open: true,
+			out: map[string]any{}, do: (*call).document},
+		{id: "getAccount", method: "GET", path: "/account", summary: "Read the account", scope: admin.ScopeRead,
+			out: Account{}, do: (*call).account},
+		{id: "getPolicy", method: "GET", path: "/policy", summary: "Read the policy", scope: admin.ScopeRead, tagged: true,
+			out: Policy{}, do: (*call).policy},
+		{id: "listDomains", method: "GET", path: "/domains", summary: "List the domains", scope: admin.ScopeRead,
+			out: DomainList{}, do: (*call).listDomains},
+		{id: "claimDomain", method: "POST", path: "/domains", summary: "Claim a domain", scope: admin.ScopeSSO,
+			about: "To claim one again changes nothing. It opens nothing until the record is published and found.",
+			in:    Claim{}, out: Domain{}, created: true, do: (*call).claimDomain},
+		{id: "getDomain", method: "GET", path: "/domains/{domain}", summary: "Read a domain", scope: admin.ScopeRead, tagged: true,
+			out: Domain{}, do: (*call).domain},
+		{id: "verifyDomain", method: "POST", path: "/domains/{domain}/verify", summary: "Look for the record that proves a domain", scope: admin.ScopeSSO,
+			out: Domain{}, do: (*call).verifyDomain},
+		{id: "removeDomain", method: "DELETE", path: "/domains/{domain}", summary: "Remove a domain", scope: admin.ScopeSSO, tagged: true,
+			about: "Its people are no longer sent to the account's identity provider.", do: (*call).removeDomain},
+		{id: "listAudit", method: "GET", path: "/audit", summary: "List what happened, the newest first", scope: admin.ScopeAudit,
+			query: []parameter{
+				{"person", "Only what the person with this e-mail address did, or what is about them.", plain},
+				{"action", "Only this action.", plain},
+				{"outcome", "Only this outcome.", oneOf("ok", "refused", "failed")},
+				{"since", "Only from this moment on.", moment},
+				{"until", "Only before this moment.", moment},
+				{"before", "The next of the former part.", &jsonschema.Schema{Type: "integer", Minimum: jsonschema.Ptr(1.0)}},
+				limitOf,
+			}, out: AuditList{}, do: (*call).listAudit},
+		{id: "listTokens", method: "GET", path: "/tokens", summary: "List the tokens, the newest first", scope: admin.ScopeTokens,
+			about: "Tokens are made on the page for administrators only, with a second factor.",
+			out:   TokenList{}, do: (*call).listTokens},
+		{id: "revokeToken", method: "DELETE", path: "/tokens/{token}", summary: "Revoke a token", scope: admin.ScopeTokens,
+			do: (*call).revokeToken},
+	}
+}
+
+func oneOf(words ...string) *jsonschema.Schema {
+	s := &jsonschema.Schema{Type: "string"}
+	for _, w := range words {
+		s.Enum = append(s.Enum, w)
+	}
+	return s
+}

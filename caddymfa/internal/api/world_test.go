@@ -1,0 +1,161 @@
+package api_test
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/json"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
+	"github.com/caddymfa/gateway/caddymfa/internal/api"
+	"github.com/caddymfa/gateway/caddymfa/internal/audit"
+	"github.com/caddymfa/gateway/caddymfa/internal/facts"
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
+	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
+)
+
+const base = "/.mfa" + api.Path
+
+// world is the API over a real store, with the accounts acme and beta, each with
+// the administrator ana@<account>.example, and a token of acme's for each scope.
+type world struct {
+	testing.TB
+	api    *api.API
+	admin  *admin.Service
+	clock  time.Time
+	faults []error
+}
+
+func newWorld(t testing.TB) *world {
+	t.Helper()
+	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { store.Close() })
+	if err := store.Migrate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	master := make([]byte, seal.KeySize)
+	rand.Read(master)
+	box, err := seal.New(master)
+	if err != nil {
+		t.Fatal(err)
+	}
+	source, err := facts.New(store, 1000)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(source.Close)
+	w := &world{TB: t, clock: time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)}
+	now := func() time.Time { return w.clock }
+	rows := audit.Log{Store: store, Box: box}
+	record := func(ctx context.Context, e storage.Event) {
+		if _, err := rows.Append(ctx, e); err != nil {
+			t.Error(err)
+		}
+	}
+	limiter := &limit.Limiter{Store: store, Now: now, MAC: box.MAC}
+	steps := &login.Service{Store: store, Facts: source, Box: box, Now: now, Record: record, Limiter: limiter}
+	w.admin = &admin.Service{Store: store, Login: steps, Now: now, Record: record, DNS: noRecords{}}
+	w.api = &api.API{Base: base, Admin: w.admin, Limiter: limiter, Fault: func(_ *http.Request, doing string, err error) {
+		w.faults = append(w.faults, err)
+	}}
+	for _, account := range []string{"acme", "beta"} {
+		w.must(store.CreateAccount(t.Context(), storage.Account{ID: account, Name: "The " + account, Policy: mfa.Suggested, Created: w.clock}))
+		w.must(store.CreateUser(t.Context(), storage.User{ID: "ana-" + account, Email: "ana@" + account + ".example", Name: "Ana of " + account, Created: w.clock}))
+		w.must(store.PutMembership(t.Context(), storage.Membership{Account: account, User: "ana-" + account, Role: mfa.RoleAdmin, State: mfa.Joined, Created: w.clock}))
+	}
+	return w
+}
+
+// noRecords is a DNS that has no record of anything.
+type noRecords struct{}
+
+func (noRecords) LookupTXT(_ context.Context, name string) ([]string, error) {
+	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
+}
+
+func (w *world) must(err error) {
+	w.Helper()
+	if err != nil {
+		w.Fatal(err)
+	}
+}
+
+// actor is the administrator of an account.
+func actor(account string) admin.Actor {
+	return admin.Actor{Account: account, User: "ana-" + account, Session: "s-" + account, Network: "192.0.2.1"}
+}
+
+// token makes a token of an account.
+func (w *world) token(account string, networks []string, scopes ...admin.Scope) (secret, id string) {
+	w.Helper()
+	secret, t, err := w.admin.CreateToken(w.Context(), actor(account), admin.TokenWish{Name: "Nightly job", Scopes: scopes, Networks: networks, Days: 30})
+	w.must(err)
+	return secret, t.ID
+}
+
+// whole makes a token of an account that may do everything.
+func (w *world) whole(account string) string {
+	w.Helper()
+	secret, _ := w.token(account, nil, admin.Scopes...)
+	return secret
+}
+
+// ask sends a request with a token ("": none), and further headers as "Name: value".
+func (w *world) ask(token, method, path, body string, headers ...string) *httptest.ResponseRecorder {
+	w.Helper()
+	r := httptest.NewRequest(method, base+path, strings.NewReader(body))
+	if body != "" {
+		r.Header.Set("Content-Type", "application/json")
+	}
+	if token != "" {
+		r.Header.Set("Authorization", "Bearer "+token)
+	}
+	for _, h := range headers {
+		name, value, _ := strings.Cut(h, ": ")
+		r.Header.Set(name, value)
+	}
+	return w.serve(r, api.Site{Network: "192.0.2.1"})
+}
+
+func (w *world) serve(r *http.Request, site api.Site) *httptest.ResponseRecorder {
+	answer := httptest.NewRecorder()
+	w.api.ServeHTTP(answer, r, site)
+	return answer
+}
+
+// ok sends a request that must succeed, and reads the answer into out.
+func (w *world) ok(token, method, path, body string, out any, headers ...string) *httptest.ResponseRecorder {
+	w.Helper()
+	answer := w.ask(token, method, path, body, headers...)
+	if answer.Code >= 300 {
+		w.Fatalf("%s %s: %d %s", method, path, answer.Code, answer.Body)
+	}
+	if out != nil {
+		w.must(json.Unmarshal(answer.Body.Bytes(), out))
+	}
+	return answer
+}
+
+// refused fails the test unless an answer is a problem with this status and code.
+func (w *world) refused(answer *httptest.ResponseRecorder, status int, code string) {
+	w.Helper()
+	var p api.Problem
+	err := json.Unmarshal(answer.Body.Bytes(), &p)
+	if err != nil || answer.Code != status || p.Status != status || p.Code != code ||
+		answer.Header().Get("Content-Type") != "application/problem+json" || p.Title != http.StatusText(status) || p.Type != "about:blank" {
+		w.Errorf("expected %d %s, got %d %s", status, code, answer.Code, answer.Body)
+	}
+}
