@@ -15,6 +15,8 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+
+	"github.com/caddymfa/gateway/caddymfa/identity/ldap/sambatest"
 )
 
 // adapt turns a Caddyfile into JSON. Warnings fail the test: the most common one
@@ -261,11 +263,16 @@ func TestExamples(t *testing.T) {
 			}
 
 			// The secrets that the examples name are elsewhere in a test.
-			secret := filepath.Join(t.TempDir(), "master-key")
-			if err := os.WriteFile(secret, []byte(key), 0o600); err != nil {
-				t.Fatal(err)
+			authority, _ := sambatest.Certificate(t, "127.0.0.1")
+			for named, content := range map[string]string{
+				"/run/secrets/mfa-master-key": key, "/run/secrets/acme-reader": "a secret", "/etc/caddy/acme-ca.pem": authority,
+			} {
+				file := filepath.Join(t.TempDir(), filepath.Base(named))
+				if err := os.WriteFile(file, []byte(content), 0o600); err != nil {
+					t.Fatal(err)
+				}
+				config = bytes.ReplaceAll(config, []byte(named), []byte(file))
 			}
-			config = bytes.ReplaceAll(config, []byte("/run/secrets/mfa-master-key"), []byte(secret))
 			for _, of := range []string{"ENTRA", "ADFS", "KEYCLOAK", "OKTA"} {
 				t.Setenv("ACME_"+of+"_SECRET", "a secret")
 			}
