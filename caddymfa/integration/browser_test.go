@@ -40,8 +40,10 @@ type tab struct {
 	width  int64
 	prefix string
 	totp   *authenticator
-	mu     sync.Mutex
-	faults []string // what the console complained about
+	// scriptless says that JavaScript is switched off.
+	scriptless bool
+	mu         sync.Mutex
+	faults     []string // what the console complained about
 }
 
 // sizes are those of a phone and of a desk.
@@ -220,12 +222,15 @@ func (b *tab) wait(expression string) {
 	b.g.until(expression, func() bool { return get(b, chromedp.Evaluate[bool](expression)) })
 }
 
-// shot takes a picture of the whole page, in light and in dark.
+// shot takes a picture of the whole page, in light and in dark, and has axe-core
+// look at each, unless the page is the app's or scripts are off.
 func (b *tab) shot(name string) {
 	b.t.Helper()
-	for _, scheme := range []string{"light", "dark"} {
-		command(b, emulation.SetEmulatedMedia, emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
-			{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
+	for _, scheme := range schemes {
+		b.prefer(scheme)
+		if !b.scriptless && strings.HasPrefix(b.path(), "/.mfa") {
+			b.findings(scheme)
+		}
 		picture := get(b, chromedp.FullScreenshot(100))
 		if err := os.MkdirAll(screenshots, 0o755); err != nil {
 			b.t.Fatal(err)
@@ -271,6 +276,7 @@ func (b *tab) answer() {
 // withoutScript switches JavaScript off for all pages that follow.
 func (b *tab) withoutScript() {
 	b.t.Helper()
+	b.scriptless = true
 	command(b, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: true})
 }
 
