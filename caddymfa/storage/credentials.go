@@ -100,7 +100,8 @@ type Sessions interface {
 	// RevokeSession ends one of the user's sessions, or returns ErrNotFound.
 	RevokeSession(ctx context.Context, user, id string, at time.Time) error
 	// RevokeSessionsOf ends all of a person's sessions but one ("": all), and
-	// returns how many.
+	// returns how many. The person's remembered browsers end in the same write,
+	// and the session that goes on counts on none of them any more.
 	RevokeSessionsOf(ctx context.Context, user, except string, at time.Time) (int, error)
 	// RevokeSessionsThrough revokes the live sessions that came through an
 	// issuer: those of a subject, of one session of the issuer's, or of both

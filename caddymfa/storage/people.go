@@ -45,6 +45,9 @@ type Accounts interface {
 	Account(ctx context.Context, id string) (Account, error)
 	// Accounts lists up to limit accounts by id, beginning after the given one.
 	Accounts(ctx context.Context, after string, limit int) ([]Account, error)
+	// AccountsPlanned lists, likewise, accounts that a stricter mode is planned
+	// for.
+	AccountsPlanned(ctx context.Context, after string, limit int) ([]Account, error)
 	// CreateAccount adds an account with Version 1, or returns ErrExists.
 	CreateAccount(ctx context.Context, a Account) error
 	// UpdateAccount reads the account, lets change edit it, and writes it if

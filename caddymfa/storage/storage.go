@@ -26,12 +26,15 @@ type Storage interface {
 	Accounts
 	Users
 	Memberships
+	Census
+	Trials
 	Domains
 	Identities
 	Assurances
 	Factors
 	RecoveryCodes
 	Sessions
+	Devices
 	Tickets
 	Attempts
 	AuditLog

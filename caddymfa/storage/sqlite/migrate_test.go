@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
@@ -102,6 +103,39 @@ func TestMigrationFromEveryVersion(t *testing.T) {
 	}
 }
 
+// Members who were there before the census existed are counted by it.
+func TestMigrationCountsWhoWasThere(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "mfa.db")
+	db, _ := rawHandles(t, path)
+	if err := sqlstore.Migrate(t.Context(), db, dialect, 4); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := db.ExecContext(t.Context(), `
+		INSERT INTO accounts (id, name, policy, policy_by, policy_at, disabled, origin, created_at, version)
+			VALUES ('acme', 'Acme', 'required', '', 0, 0, 'store', 1, 1);
+		INSERT INTO users VALUES
+			('u1', 'ana@acme.example', 'Ana', 'hash', 0, 0, 'store', 1, 1),
+			('u2', 'bo@partner.example', 'Bo', '', 0, 1, 'store', 1, 1);
+		INSERT INTO memberships VALUES ('acme', 'u1', 'admin', 'joined', 0, 'store', 1), ('acme', 'u2', 'member', 'invited', 0, 'store', 1);
+		INSERT INTO factors VALUES ('f1', 'u1', 'webauthn', '', '', 0, 1, 0, 1), ('f2', 'u1', 'totp', '', '', 0, 1, 0, 1);
+		INSERT INTO recovery_codes VALUES ('c1', 'u1', '', '', 0), ('c2', 'u2', '', '', 1)`); err != nil {
+		t.Fatal(err)
+	}
+	store := migrated(t, path)
+	got, err := store.Census(t.Context(), "acme", time.Now())
+	if err != nil {
+		t.Fatal(err)
+	}
+	want := []storage.Alike{
+		{Standing: storage.Standing{State: mfa.Invited, Role: mfa.RoleMember, Disabled: true, Domain: "partner.example"}, People: 1},
+		{Standing: storage.Standing{State: mfa.Joined, Role: mfa.RoleAdmin, Password: true, Domain: "acme.example",
+			Enrolled: mfa.KindsOf(mfa.TOTP, mfa.WebAuthn, mfa.Recovery)}, People: 1},
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("expected %+v, got %+v", want, got)
+	}
+}
+
 func TestNewerSchemaIsRefused(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "mfa.db")
 	store := migrated(t, path)
@@ -153,9 +187,14 @@ func TestQueriesUseIndexes(t *testing.T) {
 	_, db := rawHandles(t, path)
 	for _, query := range []string{
 		"SELECT * FROM users WHERE email = 'x'",
+		"SELECT * FROM accounts WHERE next_policy <> '' AND id > 'x' ORDER BY id LIMIT 9",
 		"SELECT * FROM users WHERE email > 'x' ORDER BY email LIMIT 9",
 		"SELECT * FROM memberships WHERE user_id = 'x' ORDER BY account_id",
 		"SELECT * FROM memberships WHERE account_id = 'x' AND user_id > 'y' ORDER BY user_id LIMIT 9",
+		"SELECT state, role, user_disabled, has_password, enrolled, domain, COUNT(*) FROM memberships WHERE account_id = 'x' " +
+			"GROUP BY state, role, user_disabled, has_password, enrolled, domain ORDER BY state, role, user_disabled, has_password, enrolled, domain",
+		"SELECT user_id FROM memberships WHERE account_id = 'x' AND state = 'joined' AND role = 'member' AND user_disabled = 0 " +
+			"AND has_password = 1 AND enrolled = '' AND domain = 'y' AND user_id > 'z' ORDER BY user_id LIMIT 9",
 		"SELECT * FROM domains WHERE name = 'x' ORDER BY account_id",
 		"SELECT * FROM domains WHERE account_id = 'x' ORDER BY name",
 		"SELECT * FROM identity_providers WHERE account_id = 'x' ORDER BY id",

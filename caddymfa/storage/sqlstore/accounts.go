@@ -38,6 +38,16 @@ func (s *Store) Accounts(ctx context.Context, after string, limit int) ([]storag
 	return list, nil
 }
 
+// AccountsPlanned implements [storage.Accounts].
+func (s *Store) AccountsPlanned(ctx context.Context, after string, limit int) ([]storage.Account, error) {
+	list, err := all(ctx, s.read, scanAccount,
+		`SELECT `+accountColumns+` FROM accounts WHERE next_policy <> '' AND id > ? ORDER BY id LIMIT ?`, after, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing accounts with a planned mode: %w", err)
+	}
+	return list, nil
+}
+
 // CreateAccount implements [storage.Accounts].
 func (s *Store) CreateAccount(ctx context.Context, a storage.Account) error {
 	err := s.transact(ctx, func(t *tx) error {

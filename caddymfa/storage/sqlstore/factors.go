@@ -2,7 +2,6 @@ package sqlstore
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -42,19 +41,18 @@ func (s *Store) CreateFactor(ctx context.Context, f storage.Factor, max int) err
 		t.changed(storage.SubjectUser, f.User)
 		// The user's row is locked while counting: two enrolments at once would
 		// otherwise each find room for one.
-		if err := t.lockUser(ctx, f.User); err != nil {
+		return t.alter(ctx, f.User, func() error {
+			n, err := one(ctx, t, scanCount, `SELECT COUNT(*) FROM factors WHERE user_id = ?`, f.User)
+			if err != nil {
+				return err
+			}
+			if n >= max {
+				return storage.ErrConflict
+			}
+			_, err = t.exec(ctx, `INSERT INTO factors (`+factorColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+				f.ID, f.User, f.Kind.String(), f.Name, blob(f.State), flag(f.Disabled), micros(f.Created), micros(f.Used))
 			return err
-		}
-		n, err := one(ctx, t, scanCount, `SELECT COUNT(*) FROM factors WHERE user_id = ?`, f.User)
-		if err != nil {
-			return err
-		}
-		if n >= max {
-			return storage.ErrConflict
-		}
-		_, err = t.exec(ctx, `INSERT INTO factors (`+factorColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1)`,
-			f.ID, f.User, f.Kind.String(), f.Name, blob(f.State), flag(f.Disabled), micros(f.Created), micros(f.Used))
-		return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("creating a factor of user %q: %w", f.User, err)
@@ -83,7 +81,9 @@ func (s *Store) UpdateFactor(ctx context.Context, id string, change func(*storag
 func (s *Store) RemoveFactor(ctx context.Context, user, id string) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectUser, user)
-		return t.touch(ctx, storage.ErrNotFound, `DELETE FROM factors WHERE id = ? AND user_id = ?`, id, user)
+		return t.alter(ctx, user, func() error {
+			return t.touch(ctx, storage.ErrNotFound, `DELETE FROM factors WHERE id = ? AND user_id = ?`, id, user)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("removing factor %q of user %q: %w", id, user, err)
@@ -96,15 +96,14 @@ func (s *Store) RemoveFactorsOf(ctx context.Context, user string) (int, error) {
 	var n int
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectUser, user)
-		if err := t.lockUser(ctx, user); err != nil && !errors.Is(err, storage.ErrNotFound) {
+		return t.alter(ctx, user, func() error {
+			_, err := t.exec(ctx, `DELETE FROM recovery_codes WHERE user_id = ?`, user)
+			if err != nil {
+				return err
+			}
+			n, err = t.exec(ctx, `DELETE FROM factors WHERE user_id = ?`, user)
 			return err
-		}
-		_, err := t.exec(ctx, `DELETE FROM recovery_codes WHERE user_id = ?`, user)
-		if err != nil {
-			return err
-		}
-		n, err = t.exec(ctx, `DELETE FROM factors WHERE user_id = ?`, user)
-		return err
+		})
 	})
 	if err != nil {
 		return 0, fmt.Errorf("removing the factors of user %q: %w", user, err)

@@ -79,10 +79,12 @@ func (s *Store) WithoutPassword(ctx context.Context, account, domain, after stri
 func (s *Store) PutMembership(ctx context.Context, m storage.Membership) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectMembership, m.User)
-		_, err := t.exec(ctx, `INSERT INTO memberships (`+membershipColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
-			ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role, state = excluded.state, origin = excluded.origin`,
-			m.Account, m.User, m.Role.String(), m.State.String(), micros(m.SnoozedUntil), originName(m.Origin), micros(m.Created))
-		return err
+		return t.alter(ctx, m.User, func() error {
+			_, err := t.exec(ctx, `INSERT INTO memberships (`+membershipColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
+				ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role, state = excluded.state, origin = excluded.origin`,
+				m.Account, m.User, m.Role.String(), m.State.String(), micros(m.SnoozedUntil), originName(m.Origin), micros(m.Created))
+			return err
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("putting user %q into account %q: %w", m.User, m.Account, err)

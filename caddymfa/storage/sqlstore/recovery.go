@@ -35,16 +35,18 @@ func (s *Store) ReplaceRecoveryCodes(ctx context.Context, user string, codes []s
 		if err := t.lockUser(ctx, user); err != nil {
 			return err
 		}
-		if _, err := t.exec(ctx, `DELETE FROM recovery_codes WHERE user_id = ?`, user); err != nil {
-			return err
-		}
-		for _, c := range codes {
-			if _, err := t.exec(ctx, `INSERT INTO recovery_codes (`+recoveryColumns+`) VALUES (?, ?, ?, ?, ?)`,
-				c.ID, user, blob(c.Salt), blob(c.Hash), micros(c.Used)); err != nil {
+		return t.alter(ctx, user, func() error {
+			if _, err := t.exec(ctx, `DELETE FROM recovery_codes WHERE user_id = ?`, user); err != nil {
 				return err
 			}
-		}
-		return nil
+			for _, c := range codes {
+				if _, err := t.exec(ctx, `INSERT INTO recovery_codes (`+recoveryColumns+`) VALUES (?, ?, ?, ?, ?)`,
+					c.ID, user, blob(c.Salt), blob(c.Hash), micros(c.Used)); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("replacing the recovery codes of user %q: %w", user, err)
@@ -60,8 +62,10 @@ func (s *Store) UseRecoveryCode(ctx context.Context, user, id string, at time.Ti
 			return err
 		}
 		t.changed(storage.SubjectUser, user)
-		return t.touch(ctx, storage.ErrSpent,
-			`UPDATE recovery_codes SET used_at = ? WHERE id = ? AND user_id = ? AND used_at = 0`, micros(at), id, user)
+		return t.alter(ctx, user, func() error {
+			return t.touch(ctx, storage.ErrSpent,
+				`UPDATE recovery_codes SET used_at = ? WHERE id = ? AND user_id = ? AND used_at = 0`, micros(at), id, user)
+		})
 	})
 	if err != nil {
 		return fmt.Errorf("using a recovery code of user %q: %w", user, err)

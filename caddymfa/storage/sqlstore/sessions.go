@@ -165,7 +165,13 @@ func (s *Store) RevokeSessionsOf(ctx context.Context, user, except string, at ti
 		for _, id := range revoked {
 			t.changed(storage.SubjectSession, id)
 		}
-		return err
+		if err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, `DELETE FROM devices WHERE user_id = ?`, user); err != nil {
+			return err
+		}
+		return t.disregard(ctx, `user_id = ?`, user)
 	})
 	if err != nil {
 		return 0, fmt.Errorf("revoking the sessions of user %q: %w", user, err)

@@ -65,11 +65,15 @@ func (s *Store) UpdateUser(ctx context.Context, id string, change func(*storage.
 			return one(ctx, t, scanUser, `SELECT `+userColumns+` FROM users WHERE id = ?`+t.ForUpdate, id)
 		},
 		write: func(ctx context.Context, t *tx, old, next storage.User) ([]storage.User, error) {
-			return all(ctx, t, scanUser, `UPDATE users
+			rows, err := all(ctx, t, scanUser, `UPDATE users
 				SET email = ?, name = ?, password_hash = ?, password_changed_at = ?, disabled = ?, origin = ?, version = version + 1
 				WHERE id = ? AND version = ? RETURNING `+userColumns,
 				next.Email, next.Name, next.PasswordHash, micros(next.PasswordChanged), flag(next.Disabled), originName(next.Origin),
 				id, old.Version)
+			if err != nil || len(rows) == 0 {
+				return nil, err
+			}
+			return rows, t.restate(ctx, id) // the row is locked since it was read
 		},
 		subject: storage.SubjectUser,
 		id:      func(u storage.User) string { return u.ID },
