@@ -21,6 +21,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
 	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/settings"
 	"github.com/caddymfa/gateway/caddymfa/internal/web"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
@@ -106,7 +107,7 @@ func (a *App) Provision(ctx caddy.Context) error {
 				return fmt.Errorf("account %q: identity provider %q: %w", account.ID, p.ID, err)
 			}
 		}
-		if account.Accept != 0 && l.keys == nil {
+		if account.Rules.Accept != 0 && l.keys == nil {
 			return fmt.Errorf("account %q accepts security keys and passkeys only, but nobody can add one: configure webauthn", account.ID)
 		}
 	}
@@ -226,6 +227,7 @@ func (a *App) Start() error {
 	ctx, stop := context.WithCancel(context.WithoutCancel(a.life.ctx))
 	a.life.stop = stop
 	go a.keepHouse(ctx, g)
+	go g.trials.Run(ctx)
 	return nil
 }
 
@@ -277,9 +279,14 @@ const sweepBatch = 500
 func (a *App) tidy(ctx context.Context, g *gate) error {
 	at := now()
 	store := a.life.node.store
+	if err := g.admin.BeginPlans(ctx); err != nil {
+		return err
+	}
 	sweeps := []func() (int, error){
 		// Sessions stay for a while after their end, as an answer to "what was that?".
 		func() (int, error) { return store.SweepSessions(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
+		func() (int, error) { return store.SweepDevices(ctx, at, sweepBatch) },
+		func() (int, error) { return store.SweepTrials(ctx, sweepBatch) },
 		func() (int, error) { return store.SweepTickets(ctx, at.Add(-time.Hour), sweepBatch) },
 		func() (int, error) { return store.SweepTokens(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
 		func() (int, error) { return store.SweepReplies(ctx, at.Add(-24*time.Hour), sweepBatch) },
@@ -323,7 +330,13 @@ func resolverAddress(text string) (string, error) {
 // declaration reads the declared accounts and people.
 func (a *App) declaration() (operate.Declaration, error) {
 	accounts, users, err := declare(a.Accounts, a.Users)
-	return operate.Declaration{Accounts: accounts, Users: users}, err
+	d := operate.Declaration{Accounts: accounts, Users: users}
+	if err == nil && a.MinimumPolicy != "" {
+		if d.Floor, err = mfa.ParsePolicy(a.MinimumPolicy); err != nil {
+			err = fmt.Errorf("minimum_policy: %w", err)
+		}
+	}
+	return d, err
 }
 
 func declare(accounts []AccountConfig, users []UserConfig) ([]operate.DeclaredAccount, []operate.DeclaredUser, error) {
@@ -351,7 +364,11 @@ func declare(accounts []AccountConfig, users []UserConfig) ([]operate.DeclaredAc
 		if name == "" {
 			name = c.ID
 		}
-		account := operate.DeclaredAccount{ID: c.ID, Name: name, Policy: policy, Accept: accept}
+		rules := settings.Rules{Accept: accept, SecondFactorAge: time.Duration(c.SecondFactorAge), Remember: time.Duration(c.Remember)}
+		if err := rules.Check(); err != nil {
+			return nil, nil, fmt.Errorf("account %q: %w", c.ID, err)
+		}
+		account := operate.DeclaredAccount{ID: c.ID, Name: name, Policy: policy, Rules: rules}
 		if err := c.declareCompany(&account); err != nil {
 			return nil, nil, fmt.Errorf("account %q: %w", c.ID, err)
 		}

@@ -46,6 +46,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	    session_idle       <duration>
 //	    session_absolute   <duration>
 //	    snooze             <duration>
+//	    minimum_policy     optional|suggested|required
 //	    resolver           <address>[:<port>]
 //	    remember_sessions  <number>
 //	    insecure_stale_for <duration>
@@ -55,6 +56,8 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	        name   <text>
 //	        policy optional|suggested|required
 //	        accept any|webauthn
+//	        second_factor_age <duration>
+//	        remember <duration>
 //	        domain <name> {
 //	            provider <id>
 //	            enforce
@@ -142,6 +145,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, seen given) error {
 		return readDuration(d, &a.SessionAbsolute)
 	case "snooze":
 		return readDuration(d, &a.Snooze)
+	case "minimum_policy":
+		return readChoice(d, &a.MinimumPolicy, "optional", "suggested", "required")
 	case "resolver":
 		return a.unmarshalResolver(d)
 	case "remember_sessions":

@@ -53,6 +53,14 @@ func unmarshalAccount(d *caddyfile.Dispenser, list *[]AccountConfig) error {
 			if _, err := mfa.ParseAccept(c.Accept); err != nil {
 				return d.WrapErr(err)
 			}
+		case "second_factor_age":
+			if err := readDuration(d, &c.SecondFactorAge); err != nil {
+				return err
+			}
+		case "remember":
+			if err := readDuration(d, &c.Remember); err != nil {
+				return err
+			}
 		default:
 			return d.Errf("unrecognized account option '%s'", option)
 		}

@@ -66,7 +66,7 @@ func TestCommandAuditVerify(t *testing.T) {
 	behindTheGate(t, `UPDATE audit SET detail = 'was required' WHERE account_id = 'acme' AND line = 4`)
 	wrong(`account "acme": line 4 was altered (row `)
 	verified("Verified ", "--account", "")
-	behindTheGate(t, `UPDATE audit SET detail = 'was required; accepts any' WHERE account_id = 'acme' AND line = 4`)
+	behindTheGate(t, `UPDATE audit SET detail = 'unchanged' WHERE account_id = 'acme' AND line = 4`)
 	verified("Verified ")
 	behindTheGate(t, `DELETE FROM audit WHERE account_id = 'acme' AND line IN (2, 3)`)
 	wrong(`account "acme": lines 2 to 3 missing`)

@@ -71,12 +71,23 @@ func explained(x adminapi.Explanation) [][2]string {
 		{"account", x.Account + off(f.AccountDisabled)},
 		{"policy", f.Policy},
 		{"accepts", f.Accept},
+		{"factor lasts", f.SecondFactorAge},
+		{"remembers browsers", f.Remember},
 		{"membership", f.Membership},
 		{"role", f.Role},
 		{"enrolled", orNone(f.Enrolled)},
 		{"first factor", f.FirstFactor},
 		{"second factor", f.SecondFactor},
 	}...)
+	if f.MinimumPolicy != "none" {
+		list = append(list, [2]string{"minimum policy", f.MinimumPolicy})
+	}
+	if f.PlannedAt != nil {
+		list = append(list, [2]string{"planned policy", f.Planned + " from " + f.PlannedAt.Format(time.RFC3339)})
+	}
+	if f.UnderTrial != "" {
+		list = append(list, [2]string{"policy on trial", f.Trial + ", which would say " + f.UnderTrial})
+	}
 	if f.SnoozedUntil != nil {
 		list = append(list, [2]string{`"Not now" until`, f.SnoozedUntil.Format(time.RFC3339)})
 	}

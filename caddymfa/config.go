@@ -76,6 +76,11 @@ type App struct {
 	// Default: those that the system asks.
 	Resolver string `json:"resolver,omitempty"`
 
+	// The least that every account must ask of its people: `optional`,
+	// `suggested` or `required`. Accounts can be stricter, and a laxer mode that
+	// one was given before does not hold. Default: `optional`.
+	MinimumPolicy string `json:"minimum_policy,omitempty"`
+
 	// How many sessions are remembered in memory; more are served too, but asked
 	// of the store. One takes at most 1 KiB. Default: 100000.
 	RememberSessions int `json:"remember_sessions,omitempty"`
@@ -118,6 +123,12 @@ type AccountConfig struct {
 	// Which kinds of second factor count: `any`, or `webauthn` for security keys
 	// and passkeys only, which phishing cannot relay. Default: `any`.
 	Accept string `json:"accept,omitempty"`
+	// How long a second factor lasts before people are asked again. Default: as
+	// long as the session.
+	SecondFactorAge caddy.Duration `json:"second_factor_age,omitempty"`
+	// For how long a browser that has shown a second factor may be remembered,
+	// where its owner wishes so; at most a year. Default: not at all.
+	Remember caddy.Duration `json:"remember,omitempty"`
 	// The e-mail domains of the account's people. Declared ones count as proven.
 	// A demonstration has none.
 	Domains []DomainConfig `json:"domains,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"github.com/caddyserver/caddy/v2/modules/caddyhttp"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
+	"github.com/caddymfa/gateway/caddymfa/internal/settings"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -36,8 +37,10 @@ func (a *App) demonstrate(ctx context.Context, op *operate.Operator) error {
 		if errors.Is(err, storage.ErrExists) {
 			continue
 		}
-		if err == nil && account.Accept != 0 {
-			_, err = op.SetPolicy(ctx, account.ID, account.Policy, &account.Accept)
+		if err == nil && account.Rules != (settings.Rules{}) {
+			_, _, err = op.SetPolicy(ctx, account.ID, operate.PolicyChange{
+				Policy: account.Policy, Accept: &account.Rules.Accept, SecondFactorAge: &account.Rules.SecondFactorAge, Remember: &account.Rules.Remember,
+			})
 		}
 		if err != nil {
 			return fmt.Errorf("account %q: %w", account.ID, err)

@@ -44,6 +44,8 @@
 //	  seal/           secrets at rest, and keys derived from the master key
 //	  web/            pages, forms, texts, and answers to what may not pass
 //	  admin/          what an account's administrators do
+//	  settings/       how an account's MFA settings change
+//	  trial/          what a mode that is only tried would have meant
 //	  operate/        what operators declare and do
 //	  adminapi/       the same over HTTP, for the admin endpoint
 //	integration/      tests over the built program; fleet has those of several

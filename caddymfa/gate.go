@@ -21,6 +21,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/trial"
 	"github.com/caddymfa/gateway/caddymfa/internal/web"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
@@ -34,6 +35,7 @@ type gate struct {
 	operator *operate.Operator
 	admin    *admin.Service
 	log      *zap.Logger
+	trials   *trial.Recorder
 	denied   *otter.Cache[denial, struct{}]
 	plain    atomic.Bool // plain HTTP was warned about
 }
@@ -89,6 +91,9 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Admin: g.admin, Now: now, Record: steps.Record}
 	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: g.admin, Pages: l.pages, Fault: g.fault}
 	g.api = &api.API{Base: a.Base + api.Path, Admin: g.admin, Limiter: steps.Limiter, Fault: g.fault}
+	if g.trials, err = trial.New(l.node.store, func(doing string, err error) { l.log.Error(doing, zap.Error(err)) }); err != nil {
+		return nil, err
+	}
 	if g.denied, err = otter.New(&otter.Options[denial, struct{}]{
 		MaximumSize: 10_000, ExpiryCalculator: otter.ExpiryWriting[denial, struct{}](denialQuiet),
 	}); err != nil {
@@ -140,6 +145,9 @@ func (g *gate) judge(w http.ResponseWriter, r *http.Request, account string, rou
 		return j, err
 	}
 	j.decision = mfa.Decide(j.Facts)
+	if j.Tenant != nil && j.Tenant.Trial.Valid() {
+		g.trials.Watch(j.Facts, j.Tenant.Trial, j.Tenant.TrialAt)
+	}
 	return j, nil
 }
 

@@ -7,6 +7,7 @@ import (
 	"github.com/caddyserver/caddy/v2"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/web"
 )
 
 // The headers that tell the app who the person is. What a client sends under
@@ -20,6 +21,7 @@ const (
 	headerRole      = "X-Mfa-Role"
 	headerAMR       = "X-Mfa-Amr"
 	headerAssertion = "X-Mfa-Assertion"
+	headerDue       = "X-Mfa-Due" // only where a stricter mode will keep the person out
 )
 
 // identityHeader reports whether some program might take a header for one of
@@ -111,6 +113,11 @@ func (g *gate) identify(r *http.Request, repl *caddy.Replacer, j judged) error {
 	for i, name := range identityHeaders {
 		r.Header[name] = values[i : i+1 : i+1]
 	}
+	due := ""
+	if j.Facts.Account.Next.Valid() && web.DueFor(j.Facts) {
+		due = web.DueDate(j.Facts.Account.NextAt)
+		r.Header[headerDue] = []string{due}
+	}
 	account, roleName := j.account, role.String()
 	repl.Map(func(key string) (any, bool) {
 		field, ours := strings.CutPrefix(key, "http.auth.user.")
@@ -130,6 +137,8 @@ func (g *gate) identify(r *http.Request, repl *caddy.Replacer, j judged) error {
 			return roleName, true
 		case "amr":
 			return amr, true
+		case "due":
+			return due, true
 		}
 		return nil, false
 	})

@@ -90,6 +90,9 @@ func (p *Pages) verify(gate *gate, w http.ResponseWriter, r *http.Request, repl 
 	for _, name := range identityHeaders {
 		w.Header().Set(name, r.Header.Get(name))
 	}
+	if due := r.Header.Get(headerDue); due != "" {
+		w.Header().Set(headerDue, due)
+	}
 	w.Header().Set("Cache-Control", "no-store")
 	w.WriteHeader(http.StatusOK)
 	return nil

@@ -89,6 +89,10 @@ func attr(n *html.Node, name string) string {
 	return ""
 }
 
+func has(n *html.Node, name string) bool {
+	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
+}
+
 func text(n *html.Node) string {
 	var b strings.Builder
 	for d := range n.Descendants() {
@@ -110,7 +114,8 @@ func (pg *page) byID(id string) string {
 	return text(found[0])
 }
 
-// form returns the fields that the form for this action brings along.
+// form returns the fields that the form for this action brings along: of what
+// can be chosen, only what is.
 func (pg *page) form(action string) (url.Values, bool) {
 	found := pg.nodes(func(n *html.Node) bool { return n.Data == "form" && attr(n, "action") == action })
 	if len(found) == 0 {
@@ -118,7 +123,8 @@ func (pg *page) form(action string) (url.Values, bool) {
 	}
 	fields := url.Values{}
 	for n := range found[0].Descendants() {
-		if n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" {
+		choice := attr(n, "type") == "radio" || attr(n, "type") == "checkbox"
+		if n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" && (!choice || has(n, "checked")) {
 			fields.Set(attr(n, "name"), attr(n, "value"))
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"net/http"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/operate"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -30,16 +31,36 @@ type Account struct {
 	Accept   string    `json:"accept"`    // "any", or the kinds of second factor that count
 	PolicyBy string    `json:"policy_by"` // user id, "operator" or "configuration"
 	PolicyAt time.Time `json:"policy_at"`
-	Disabled bool      `json:"disabled"`
+	// SecondFactorAge and Remember are durations; empty: the session, and never.
+	SecondFactorAge string     `json:"second_factor_age,omitempty"`
+	Remember        string     `json:"remember,omitempty"`
+	Planned         string     `json:"planned,omitempty"` // a stricter policy that begins at PlannedAt
+	PlannedAt       *time.Time `json:"planned_at,omitempty"`
+	Trial           string     `json:"trial,omitempty"` // a policy that is only tried, since TrialAt
+	TrialAt         *time.Time `json:"trial_at,omitempty"`
+	Disabled        bool       `json:"disabled"`
 	// Declared accounts are the configuration's, and changed nowhere else.
 	Declared bool `json:"declared"`
 }
 
 func accountJSON(a storage.Account) Account {
-	return Account{
+	out := Account{
 		ID: a.ID, Name: a.Name, Policy: a.Policy.String(), Accept: a.Accept.AcceptString(), PolicyBy: a.PolicyBy, PolicyAt: a.PolicyAt.UTC(),
 		Disabled: a.Disabled, Declared: a.Origin == storage.FromConfig,
 	}
+	if a.SecondFactorAge > 0 {
+		out.SecondFactorAge = a.SecondFactorAge.String()
+	}
+	if a.Remember > 0 {
+		out.Remember = a.Remember.String()
+	}
+	if at := a.NextAt.UTC(); a.Next.Valid() {
+		out.Planned, out.PlannedAt = a.Next.String(), &at
+	}
+	if at := a.TrialAt.UTC(); a.Trial.Valid() {
+		out.Trial, out.TrialAt = a.Trial.String(), &at
+	}
+	return out
 }
 
 // AccountList is a part of the accounts, by id. Next, if it is there, is the
@@ -91,17 +112,24 @@ func (c *call) addAccount() (any, error) {
 	return accountJSON(row), nil
 }
 
-// Policy is the policy to set.
+// Policy is the policy to set. What is left out stays as it is.
 type Policy struct {
-	Policy string `json:"policy"`
-	Accept string `json:"accept,omitempty"` // "any" or "webauthn"; empty: as it is
+	Policy          string `json:"policy"`
+	Accept          string `json:"accept,omitempty"`            // "any" or "webauthn"
+	SecondFactorAge string `json:"second_factor_age,omitempty"` // as in "8h"; "0s": the session
+	Remember        string `json:"remember,omitempty"`          // as in "168h"; "0s": not at all
+	From            string `json:"from,omitempty"`              // when it begins, in RFC 3339; empty: at once
+	Trial           bool   `json:"trial,omitempty"`             // only report what it would do
+	DropPlans       bool   `json:"drop_plans,omitempty"`        // first take back what is planned, and end what is tried
 }
 
-// PolicyChange tells what a policy was before. It is in force already.
+// PolicyChange tells what a policy was before, and what the account's settings
+// are now.
 type PolicyChange struct {
-	Account string `json:"account"`
-	Policy  string `json:"policy"`
-	Former  string `json:"former"`
+	Account  string  `json:"account"`
+	Policy   string  `json:"policy"`
+	Former   string  `json:"former"`
+	Settings Account `json:"settings"`
 }
 
 func (c *call) setPolicy() (any, error) {
@@ -113,19 +141,42 @@ func (c *call) setPolicy() (any, error) {
 	if err != nil {
 		return nil, invalid("%w", err)
 	}
-	var accept *mfa.Kinds
+	want := operate.PolicyChange{Policy: policy, Trial: in.Trial, DropPlans: in.DropPlans}
 	if in.Accept != "" {
 		kinds, err := mfa.ParseAccept(in.Accept)
 		if err != nil {
 			return nil, invalid("%w", err)
 		}
-		accept = &kinds
+		want.Accept = &kinds
 	}
-	former, err := c.Operator.SetPolicy(c.ctx, c.at["account"], policy, accept)
+	if want.SecondFactorAge, err = span("second_factor_age", in.SecondFactorAge); err != nil {
+		return nil, err
+	}
+	if want.Remember, err = span("remember", in.Remember); err != nil {
+		return nil, err
+	}
+	if in.From != "" {
+		if want.From, err = time.Parse(time.RFC3339, in.From); err != nil {
+			return nil, invalid("from %q: expected a moment such as 2026-03-01T00:00:00Z", in.From)
+		}
+	}
+	former, changed, err := c.Operator.SetPolicy(c.ctx, c.at["account"], want)
 	if err != nil {
 		return nil, err
 	}
-	return PolicyChange{Account: c.at["account"], Policy: policy.String(), Former: former.String()}, nil
+	return PolicyChange{Account: changed.ID, Policy: changed.Policy.String(), Former: former.Policy.String(), Settings: accountJSON(changed)}, nil
+}
+
+// span reads a duration that may be left out.
+func span(name, text string) (*time.Duration, error) {
+	if text == "" {
+		return nil, nil
+	}
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return nil, invalid(`%s %q: expected a duration such as "8h"`, name, text)
+	}
+	return &d, nil
 }
 
 // Member is the place to give a person in an account.

@@ -46,9 +46,21 @@ func TestAPolicyIsInForceWhenTheAnswerComes(t *testing.T) {
 	}
 	var change PolicyChange
 	s.ok("PUT", "accounts/acme/policy", `{"policy":"required"}`, &change)
-	if want := (PolicyChange{Account: "acme", Policy: "required", Former: "optional"}); change != want {
-		t.Errorf("got %+v, want %+v", change, want)
+	if change.Account != "acme" || change.Policy != "required" || change.Former != "optional" || change.Settings.Policy != "required" {
+		t.Errorf("got %+v", change)
 	}
+	var planned PolicyChange
+	s.ok("PUT", "accounts/acme/policy", `{"policy":"optional"}`, nil)
+	s.ok("PUT", "accounts/acme/policy", `{"policy":"required","from":"2026-04-01T00:00:00Z","second_factor_age":"8h","remember":"168h","accept":"any"}`, &planned)
+	if a := planned.Settings; a.Policy != "optional" || a.Planned != "required" || a.PlannedAt == nil || a.SecondFactorAge != "8h0m0s" || a.Remember != "168h0m0s" {
+		t.Errorf("got %+v", planned)
+	}
+	var tried PolicyChange
+	s.ok("PUT", "accounts/acme/policy", `{"policy":"suggested","trial":true,"drop_plans":true,"second_factor_age":"0s","remember":"0s"}`, &tried)
+	if a := tried.Settings; a.Policy != "optional" || a.Planned != "" || a.Trial != "suggested" || a.TrialAt == nil || a.SecondFactorAge != "" || a.Remember != "" {
+		t.Errorf("got %+v", tried)
+	}
+	s.ok("PUT", "accounts/acme/policy", `{"policy":"required"}`, nil)
 	row, err := s.Operator.Store.Account(t.Context(), "acme")
 	if err != nil || row.Policy != mfa.Required || row.PolicyBy != "operator" {
 		t.Errorf("the store says %+v, %v", row, err)

@@ -29,7 +29,14 @@ type Facts struct {
 	FirstFactor       string     `json:"first_factor"`
 	SecondFactor      string     `json:"second_factor"` // "none": not shown
 	Policy            string     `json:"policy"`
-	Accept            string     `json:"accept"` // "any", or the kinds of second factor that count
+	Accept            string     `json:"accept"`            // "any", or the kinds of second factor that count
+	SecondFactorAge   string     `json:"second_factor_age"` // "session", or a duration
+	Remember          string     `json:"remember"`          // "never", or a duration
+	MinimumPolicy     string     `json:"minimum_policy"`    // "none": the operator wants no more than the account
+	Planned           string     `json:"planned"`           // "none": no stricter policy is planned
+	PlannedAt         *time.Time `json:"planned_at,omitempty"`
+	Trial             string     `json:"trial"`                 // "none": no policy is tried
+	UnderTrial        string     `json:"under_trial,omitempty"` // the verdict under the policy that is tried
 	AccountDisabled   bool       `json:"account_disabled"`
 	IdentityProviders []string   `json:"identity_providers"`
 	UserDisabled      bool       `json:"user_disabled"`
@@ -64,6 +71,8 @@ func (c *call) explain() (any, error) {
 		Facts: Facts{
 			At: f.Now.UTC(), FirstFactor: f.Proof.FirstBy, SecondFactor: f.Proof.SecondBy.String(),
 			Policy: f.Account.Mode(f.Now).String(), Accept: f.Account.Accept.AcceptString(), AccountDisabled: f.Account.Disabled,
+			SecondFactorAge: spanOr(f.Account.SecondFactorAge, "session"), Remember: spanOr(f.Account.Remember, "never"),
+			MinimumPolicy: f.Account.Floor.String(), Planned: f.Account.Next.String(), Trial: x.Trial.String(),
 			IdentityProviders: []string{},
 			UserDisabled:      f.User.Disabled, Membership: f.Member.State.String(), Role: f.Member.Role.String(),
 			Enrolled: kinds(f.Enrolled), DomainVerified: f.Domain.Verified, DomainEnforced: f.Domain.Enforce,
@@ -72,6 +81,12 @@ func (c *call) explain() (any, error) {
 	for _, p := range f.Account.Providers {
 		out.Facts.IdentityProviders = append(out.Facts.IdentityProviders, p.ID)
 	}
+	if at := f.Account.NextAt.UTC(); f.Account.Next.Valid() {
+		out.Facts.PlannedAt = &at
+	}
+	if x.Trial.Valid() {
+		out.Facts.UnderTrial = mfa.Decide(f.Under(x.Trial)).Verdict.String()
+	}
 	if x.Decision.Offer != 0 {
 		out.Offer = kinds(x.Decision.Offer)
 	}
@@ -79,6 +94,13 @@ func (c *call) explain() (any, error) {
 		out.Facts.SnoozedUntil = &until
 	}
 	return out, nil
+}
+
+func spanOr(d time.Duration, none string) string {
+	if d <= 0 {
+		return none
+	}
+	return d.String()
 }
 
 // because puts every reason of mfa.Decide into a sentence.

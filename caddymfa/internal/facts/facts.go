@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -35,6 +36,8 @@ type Tenant struct {
 	Name    string
 	Issuers map[string]string // issuer to provider, for providers that prove who issues
 	Domains map[string]mfa.Domain
+	Trial   mfa.Policy // a mode that is only tried, since TrialAt; zero: none
+	TrialAt time.Time
 }
 
 // Memberships is where a person belongs, by account id.
@@ -49,6 +52,15 @@ type Source struct {
 	tenants  memory[*Tenant]
 	belongs  memory[Memberships]
 	stop     func()
+	floor    atomic.Uint32 // an mfa.Policy
+}
+
+// SetFloor sets the least that the operator wants of every account. Zero:
+// nothing.
+func (s *Source) SetFloor(floor mfa.Policy) {
+	if mfa.Policy(s.floor.Swap(uint32(floor))) != floor {
+		s.forget(storage.Change{Subject: storage.SubjectAll})
+	}
 }
 
 // New returns a source that remembers up to capacity of each kind.
@@ -181,8 +193,8 @@ func (s *Source) loadTenant(ctx context.Context, id string) (*Tenant, error) {
 	); err != nil {
 		return nil, err
 	}
-	t := &Tenant{Name: a.Name, Account: mfa.Account{
-		ID: a.ID, Policy: a.Policy, Next: a.Next, NextAt: a.NextAt, Disabled: a.Disabled,
+	t := &Tenant{Name: a.Name, Trial: a.Trial, TrialAt: a.TrialAt, Account: mfa.Account{
+		ID: a.ID, Policy: a.Policy, Floor: mfa.Policy(s.floor.Load()), Next: a.Next, NextAt: a.NextAt, Disabled: a.Disabled,
 		Accept: a.Accept, SecondFactorAge: a.SecondFactorAge, Remember: a.Remember, Changed: a.PolicyAt,
 	}}
 	for _, p := range providers {

@@ -36,7 +36,7 @@ func (s *Service) Places(ctx context.Context, user string) ([]Place, error) {
 			return nil, err
 		}
 		if !t.Disabled {
-			places = append(places, Place{Account: t.ID, Name: t.Name, Role: row.Role, Policy: t.Policy})
+			places = append(places, Place{Account: t.ID, Name: t.Name, Role: row.Role, Policy: t.Mode(s.Now())})
 		}
 	}
 	return places, nil

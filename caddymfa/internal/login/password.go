@@ -194,6 +194,9 @@ func (s *Service) refused(ctx context.Context, c Client, user string, err error)
 // person's ends and leaves nothing.
 func (s *Service) begin(ctx context.Context, c Client, proof mfa.Proof, old *storage.Session) (storage.Session, error) {
 	now := s.Now()
+	if err := s.recall(ctx, c, &proof); err != nil {
+		return storage.Session{}, err
+	}
 	if old != nil && old.User == proof.User {
 		return s.replace(ctx, old, func(next *storage.Session) {
 			if proof.Second.IsZero() {

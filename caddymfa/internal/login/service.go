@@ -52,6 +52,7 @@ type Client struct {
 	Network string // address, as Caddy determined it
 	Browser string // User-Agent, for the person's own list
 	Known   string // value of the known-browser cookie
+	Device  string // value of the remembered-browser cookie
 }
 
 // Service carries out the steps.

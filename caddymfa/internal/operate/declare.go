@@ -12,6 +12,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/settings"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -27,6 +28,8 @@ type Operator struct {
 
 // Declaration is what a configuration says about accounts and people.
 type Declaration struct {
+	// Floor is the least that every account must ask. Zero: nothing.
+	Floor    mfa.Policy
 	Accounts []DeclaredAccount
 	Users    []DeclaredUser
 }
@@ -36,7 +39,7 @@ type DeclaredAccount struct {
 	ID        string
 	Name      string
 	Policy    mfa.Policy
-	Accept    mfa.Kinds
+	Rules     settings.Rules
 	Domains   []storage.Domain // of this account; the store's own matters are left zero
 	Providers []DeclaredProvider
 }
@@ -72,6 +75,7 @@ const byConfig = "configuration"
 // that no authenticator and no audit is lost by an edit. An account or a person
 // that the store had before under the same name is taken over.
 func (o *Operator) Declare(ctx context.Context, d Declaration) error {
+	o.Login.Facts.SetFloor(d.Floor)
 	accounts := make(map[string]bool, len(d.Accounts))
 	for _, a := range d.Accounts {
 		accounts[a.ID] = true
@@ -106,13 +110,16 @@ func (o *Operator) declareAccount(ctx context.Context, a DeclaredAccount) error 
 	same := errors.New("as declared")
 	raised := false
 	_, err := o.Store.UpdateAccount(ctx, a.ID, func(row *storage.Account) error {
-		if row.Name == a.Name && row.Policy == a.Policy && row.Accept == a.Accept && row.Origin == storage.FromConfig && !row.Disabled {
+		if row.Name == a.Name && row.Policy == a.Policy && settings.RulesOf(*row) == a.Rules && row.Origin == storage.FromConfig && !row.Disabled {
 			return same
 		}
-		if raised = row.Policy != a.Policy || row.Accept != a.Accept; raised {
+		if raised = row.Policy != a.Policy || settings.RulesOf(*row) != a.Rules; raised {
 			row.PolicyBy, row.PolicyAt = byConfig, o.Now()
 		}
-		row.Name, row.Policy, row.Accept, row.Origin, row.Disabled = a.Name, a.Policy, a.Accept, storage.FromConfig, false
+		row.Name, row.Policy, row.Origin, row.Disabled = a.Name, a.Policy, storage.FromConfig, false
+		row.Accept, row.SecondFactorAge, row.Remember = a.Rules.Accept, a.Rules.SecondFactorAge, a.Rules.Remember
+		settings.Unplan(row) // what the configuration says holds, and nothing beside it
+		settings.EndTrial(row)
 		return nil
 	})
 	switch {
@@ -121,11 +128,12 @@ func (o *Operator) declareAccount(ctx context.Context, a DeclaredAccount) error 
 	case errors.Is(err, storage.ErrNotFound):
 		raised = true
 		err = o.Store.CreateAccount(ctx, storage.Account{
-			ID: a.ID, Name: a.Name, Policy: a.Policy, Accept: a.Accept, PolicyBy: byConfig, PolicyAt: o.Now(), Origin: storage.FromConfig, Created: o.Now(),
+			ID: a.ID, Name: a.Name, Policy: a.Policy, PolicyBy: byConfig, PolicyAt: o.Now(), Origin: storage.FromConfig, Created: o.Now(),
+			Accept: a.Rules.Accept, SecondFactorAge: a.Rules.SecondFactorAge, Remember: a.Rules.Remember,
 		})
 	}
 	if err == nil && raised {
-		o.Record(ctx, storage.Event{At: o.Now(), Action: "set_policy", Outcome: "ok", Reason: a.Policy.String(), Actor: byConfig, Account: a.ID, Detail: "accepts " + a.Accept.AcceptString()})
+		o.Record(ctx, storage.Event{At: o.Now(), Action: "set_policy", Outcome: "ok", Reason: a.Policy.String(), Actor: byConfig, Account: a.ID, Detail: "accepts " + a.Rules.Accept.AcceptString()})
 	}
 	return err
 }

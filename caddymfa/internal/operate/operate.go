@@ -91,36 +91,6 @@ func (o *Operator) AddAccount(ctx context.Context, id, name string, policy mfa.P
 	return nil
 }
 
-// errNoKeys refuses to lock everybody out of an account.
-var errNoKeys = fmt.Errorf("%w: nobody can add a security key or passkey here: configure webauthn first", ErrInvalid)
-
-// SetPolicy changes an account's policy and, unless accept is nil, which kinds
-// of second factor count. It is in force when this returns.
-func (o *Operator) SetPolicy(ctx context.Context, id string, policy mfa.Policy, accept *mfa.Kinds) (former mfa.Policy, err error) {
-	if !policy.Valid() {
-		return 0, fmt.Errorf("%w: a policy is needed: optional, suggested or required", ErrInvalid)
-	}
-	if accept != nil && *accept != 0 && o.Login.Keys == nil {
-		return 0, errNoKeys
-	}
-	changed, err := o.Store.UpdateAccount(ctx, id, func(a *storage.Account) error {
-		if a.Origin == storage.FromConfig {
-			return errReadOnly
-		}
-		former = a.Policy
-		if accept != nil {
-			a.Accept = *accept
-		}
-		a.Policy, a.PolicyBy, a.PolicyAt = policy, byOperator, o.Now()
-		return nil
-	})
-	if err != nil {
-		return 0, aboutAccount(id, err)
-	}
-	o.record(ctx, storage.Event{Action: "set_policy", Reason: policy.String(), Account: id, Detail: "was " + former.String() + "; accepts " + changed.Accept.AcceptString()})
-	return former, nil
-}
-
 // AddUser adds a person without a password; CreateSetUp or SetPassword gives
 // them one.
 func (o *Operator) AddUser(ctx context.Context, typed, name string) (storage.User, error) {
@@ -320,6 +290,7 @@ func (o *Operator) CreateSetUp(ctx context.Context, email string) (code string, 
 type Explanation struct {
 	Decision mfa.Decision
 	Facts    mfa.Facts
+	Trial    mfa.Policy // that the account only tries; zero: none
 }
 
 // Explain decides for a person entering an account, as after showing the given
@@ -341,5 +312,9 @@ func (o *Operator) Explain(ctx context.Context, email, account string, second mf
 	if err != nil {
 		return Explanation{}, err
 	}
-	return Explanation{Decision: mfa.Decide(g.Facts), Facts: g.Facts}, nil
+	x := Explanation{Decision: mfa.Decide(g.Facts), Facts: g.Facts}
+	if g.Tenant != nil {
+		x.Trial = g.Tenant.Trial
+	}
+	return x, nil
 }

@@ -39,7 +39,7 @@ func TestWhatMakesNoSenseIsRefused(t *testing.T) {
 	ctx := t.Context()
 	_, badMail := op.AddUser(ctx, "ana", "")
 	_, badName := op.AddUser(ctx, "eve@acme.example", "\x1b]0;root\a")
-	_, badPolicy := op.SetPolicy(ctx, "acme", 0, nil)
+	_, _, badPolicy := op.SetPolicy(ctx, "acme", operate.PolicyChange{})
 	for name, err := range map[string]error{
 		"an account id with a slash":        op.AddAccount(ctx, "a/b", "", mfa.Optional),
 		"no policy":                         op.AddAccount(ctx, "beta", "", 0),
@@ -64,7 +64,7 @@ func TestAMissingOrPresentRowIsNamedOnce(t *testing.T) {
 	op := peopled(t)
 	ctx := t.Context()
 	_, added := op.AddUser(ctx, strings.ToUpper(ana), "")
-	_, set := op.SetPolicy(ctx, "beta", mfa.Required, nil)
+	_, _, set := op.SetPolicy(ctx, "beta", operate.PolicyChange{Policy: mfa.Required})
 	_, reset := op.ResetAuthenticators(ctx, "eve@acme.example")
 	_, ended := op.EndSessions(ctx, "eve@acme.example")
 	_, _, setUp := op.CreateSetUp(ctx, "eve@acme.example")
@@ -96,7 +96,7 @@ func TestDeclaredRowsAreChangedInTheConfigurationOnly(t *testing.T) {
 		Accounts: []operate.DeclaredAccount{{ID: "acme", Name: "Acme", Policy: mfa.Required}},
 		Users:    []operate.DeclaredUser{{Email: ana, PasswordHash: "hash", Memberships: []operate.DeclaredMembership{{Account: "acme", Role: mfa.RoleMember}}}},
 	}))
-	_, policy := op.SetPolicy(ctx, "acme", mfa.Optional, nil)
+	_, _, policy := op.SetPolicy(ctx, "acme", operate.PolicyChange{Policy: mfa.Optional})
 	_, _, setUp := op.CreateSetUp(ctx, ana)
 	for name, err := range map[string]error{
 		"policy":   policy,
@@ -238,8 +238,8 @@ func TestExplainAnswersAsTheGateWould(t *testing.T) {
 	if d := ask(0); d.Verdict != mfa.Allow || d.Reason != mfa.PolicyOptional {
 		t.Errorf("optional: %+v", d)
 	}
-	if former, err := op.SetPolicy(ctx, "acme", mfa.Required, nil); former != mfa.Optional || err != nil {
-		t.Errorf("the former policy was %s, %v", former, err)
+	if former, _, err := op.SetPolicy(ctx, "acme", operate.PolicyChange{Policy: mfa.Required}); former.Policy != mfa.Optional || err != nil {
+		t.Errorf("the former policy was %s, %v", former.Policy, err)
 	}
 	if d := ask(0); d.Verdict != mfa.Enroll || d.Reason != mfa.PolicyRequired {
 		t.Errorf("required: %+v", d)

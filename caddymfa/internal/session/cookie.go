@@ -15,12 +15,13 @@ type Cookies struct {
 	Flow    string // a sign-in under way
 	Known   string // says that this browser has signed in before
 	Offer   string // says that a passkey was offered here, and not wanted
+	Device  string // says that this browser is remembered after a second factor
 	secure  bool
 }
 
 var (
-	secureCookies = Cookies{Session: "__Host-mfa", Flow: "__Host-mfa-flow", Known: "__Host-mfa-known", Offer: "__Host-mfa-offer", secure: true}
-	plainCookies  = Cookies{Session: "mfa", Flow: "mfa-flow", Known: "mfa-known", Offer: "mfa-offer"}
+	secureCookies = Cookies{Session: "__Host-mfa", Flow: "__Host-mfa-flow", Known: "__Host-mfa-known", Offer: "__Host-mfa-offer", Device: "__Host-mfa-device", secure: true}
+	plainCookies  = Cookies{Session: "mfa", Flow: "mfa-flow", Known: "mfa-known", Offer: "mfa-offer", Device: "mfa-device"}
 )
 
 // CookiesFor returns the cookies' names for a request's scheme.
@@ -35,7 +36,7 @@ func CookiesFor(r *http.Request) *Cookies {
 func Ours(name string) bool {
 	name = strings.TrimPrefix(name, "__Host-")
 	rest, ok := strings.CutPrefix(name, "mfa")
-	return ok && (rest == "" || rest == "-flow" || rest == "-known" || rest == "-offer")
+	return ok && (rest == "" || rest == "-flow" || rest == "-known" || rest == "-offer" || rest == "-device")
 }
 
 // Read returns the value of the one cookie of this name. A cookie that comes

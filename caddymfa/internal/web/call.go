@@ -141,7 +141,7 @@ func (c *call) csrfValid(token string) bool {
 
 // client is who is calling, for the steps.
 func (c *call) client() login.Client {
-	return login.Client{Network: c.site.Network, Browser: c.r.UserAgent(), Known: session.Read(c.r, c.cookies.Known)}
+	return login.Client{Network: c.site.Network, Browser: c.r.UserAgent(), Known: session.Read(c.r, c.cookies.Known), Device: session.Read(c.r, c.cookies.Device)}
 }
 
 // account is the account being entered.
@@ -285,6 +285,9 @@ func (c *call) chrome() Chrome {
 		if _, member := belongs[c.account()]; member {
 			ch.Account = c.account()
 		}
+	}
+	if g, err := c.gather(); err == nil && ch.Account != "" {
+		ch.Due = dueOf(g)
 	}
 	if ch.Account != "" { // the name of somebody else's account is not theirs to read
 		if t, err := c.s.Login.Facts.Tenant(ctx, ch.Account); err == nil {

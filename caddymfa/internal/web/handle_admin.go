@@ -5,6 +5,12 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 )
 
+// toAdmin leads to the first page of the administration.
+func (c *call) toAdmin() error {
+	c.to("/admin/mfa", "")
+	return nil
+}
+
 // administer is the gate of every page for administrators of the account being
 // entered. Whoever may not see it, or not change anything now, is sent to what
 // they must do first, and back to the given page; done reports that this call

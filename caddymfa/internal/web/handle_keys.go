@@ -20,6 +20,9 @@ func (c *call) postKey() error {
 	if err := c.enter(sess); err != nil {
 		return err
 	}
+	if err := c.remember(); err != nil {
+		return err
+	}
 	return c.proceed()
 }
 

@@ -101,6 +101,13 @@ func (c *call) securityPage(status int, problem Text) error {
 		Full:     len(factors) >= login.MaxFactors,
 		Provider: c.companyName(c.sess.Proof.Provider),
 	}
+	devices, err := c.s.Login.Store.DevicesOf(c.r.Context(), c.sess.User, c.s.Login.Now())
+	if err != nil {
+		return err
+	}
+	for _, d := range devices {
+		v.Devices = append(v.Devices, DeviceRow{SessionRow{ID: d.ID, Browser: d.Browser, Network: d.Network}, d.Shown})
+	}
 	for _, f := range factors {
 		v.Authenticators = append(v.Authenticators, Authenticator{
 			ID: f.ID, Name: f.Name, Kind: f.Kind, Disabled: f.Disabled, Added: f.Created, Used: f.Used,
@@ -130,6 +137,12 @@ func (c *call) changed(err error, page, notice string) error {
 		return err
 	}
 	return c.toNotice(page, notice)
+}
+
+// postForget ends a remembered browser.
+func (c *call) postForget() error {
+	err := c.s.Login.ForgetDevice(c.r.Context(), c.client(), c.sess, c.form.Get("device"))
+	return c.changed(err, "/profile/security", "device-forgotten")
 }
 
 // postRemove asks once more, and then removes an authenticator.

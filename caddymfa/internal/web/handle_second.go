@@ -35,6 +35,9 @@ func (c *call) challengeView(g facts.Gathered) (Challenge, bool) {
 		return v, false
 	}
 	v.Chrome, v.Reason, v.Offer = c.chrome(), d.Reason, d.Offer
+	if !v.ForChange {
+		v.Remember = g.Facts.Account.Remember
+	}
 	if accept := g.Facts.Account.Accept; !v.ForChange && accept != 0 && !accept.Has(mfa.Recovery) && g.Facts.Enrolled.Has(mfa.Recovery) {
 		// A lost key must not be a dead end: a recovery code does not open this
 		// account, but with it a new key can be added.
@@ -87,12 +90,28 @@ func (c *call) answer(kind mfa.Kind) error {
 		if err := c.enter(sess); err != nil {
 			return err
 		}
+		if err := c.remember(); err != nil {
+			return err
+		}
 		if kind == mfa.TOTP && c.form.Get("passkeys") != "" {
 			return c.offerKey()
 		}
 		return c.proceed()
 	}
 	return c.notAnswered(kind, err)
+}
+
+// remember has this browser remembered for the second factor just shown, where
+// the person ticked that and the account allows it.
+func (c *call) remember() error {
+	if c.form.Get("remember") == "" {
+		return nil
+	}
+	cookie, life, err := c.s.Login.Remember(c.r.Context(), c.client(), c.sess, c.account())
+	if err == nil && cookie != "" {
+		c.cookies.Set(c.w.Header(), c.cookies.Device, cookie, life)
+	}
+	return err
 }
 
 // notAnswered shows the challenge again, with what was wrong.

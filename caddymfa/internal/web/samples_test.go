@@ -175,6 +175,11 @@ func samples() []sample {
 		{"profile", overview},
 		{"profile-bare", with(overview, func(v *ProfileOverview) { v.Authenticators, v.AccountName, v.Provider = 0, "", "Echo Entra ID" })},
 		{"security", security},
+		{"security-devices", with(security, func(v *ProfileSecurity) {
+			for _, row := range sessionRows()[:3] {
+				v.Devices = append(v.Devices, DeviceRow{row, moment})
+			}
+		})},
 		{"security-full", with(security, func(v *ProfileSecurity) { v.Full, v.Provider = true, "Echo Entra ID" })},
 		{"security-bare", ProfileSecurity{Chrome: chromeOf()}},
 		{"security-problem", with(security, func(v *ProfileSecurity) { v.Problem = ProblemPasswordShort(12) })},
@@ -196,6 +201,7 @@ func samples() []sample {
 		{"signed-out-everywhere", SignedOut{Chrome: visitor(), Everywhere: true}},
 	}
 	all = append(all, ssoSamples()...)
+	all = append(all, policySamples()...)
 	for name, message := range messages() {
 		message.Chrome, message.Return, message.Reference = chromeOf(), "/orders?page=2", "4f1c-22"
 		all = append(all, sample{"message-" + name, message})
@@ -212,7 +218,7 @@ func samples() []sample {
 // fall over by leaving something out.
 func zeroes() []View {
 	return []View{Login{}, Password{}, Leave{}, BreakGlass{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
-		ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
+		AdminPolicy{}, AdminPolicyPeople{}, AdminTrial{}, ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
 		AdminSSO{}, AdminClaim{}, AdminDomain{}, AdminConfirm{Title: say("confirm.stop.title", "domain", ""), Button: say("confirm.stop.next")}, AdminConflict{}, AdminSetUps{}, AdminProvider{}, AdminTested{}, AdminAudit{}, AdminTokens{},
 		MessageBusy}
 }

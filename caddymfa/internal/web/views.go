@@ -27,6 +27,7 @@ type Chrome struct {
 	AccountName string
 	Several     bool // there is more than one account to choose from
 	Notice      Notice
+	Due         Due  // a stricter mode that will begin, for those it would keep out; zero: none
 	PlainHTTP   bool // the page came unencrypted: say so
 }
 
@@ -114,12 +115,22 @@ type Challenge struct {
 	Recovering bool      // the last try was a recovery code: Problem belongs to that form
 	Key        string    // options for a security key, as JSON; empty: none can be used
 	Rebind     bool      // what was shown does not count here, but allows to add a key that does
-	Problem    Text
-	Clock      time.Time // the server's time, shown with a wrong code; zero: not shown
+	// Remember is for how long this browser may be remembered; zero: not at all.
+	Remember time.Duration
+	Problem  Text
+	Clock    time.Time // the server's time, shown with a wrong code; zero: not shown
 }
 
 // Name is the view's template.
 func (Challenge) Name() string { return "challenge" }
+
+// RememberText says what is offered.
+func (c Challenge) RememberText() Text {
+	if c.Remember < 24*time.Hour {
+		return say("challenge.rememberhours", "n", max(1, int(c.Remember/time.Hour)))
+	}
+	return say("challenge.remember", "n", int(c.Remember/(24*time.Hour)))
+}
 
 // App reports whether a code from an app may be given.
 func (c Challenge) App() bool { return c.Offer.Has(mfa.TOTP) && !c.Locked }

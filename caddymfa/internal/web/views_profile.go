@@ -52,7 +52,14 @@ type ProfileSecurity struct {
 	Password       bool // the person has a password that can be changed here
 	MinLength      int
 	Provider       string // the name of the identity provider this session came through; empty: none
-	Problem        Text   // about the password form
+	Devices        []DeviceRow
+	Problem        Text // about the password form
+}
+
+// DeviceRow is a browser that is remembered after a second factor.
+type DeviceRow struct {
+	SessionRow // as far as it is known of it: ID, Browser and Network
+	Shown      time.Time
 }
 
 // Name is the view's template.

@@ -43,6 +43,12 @@ func TestForms(t *testing.T) {
 		{"security", "/profile/security/recovery-codes", "csrf"},
 		{"security", "/profile/security/password", "csrf current new again"},
 		{"remove", "/profile/security/remove", "csrf factor confirm"},
+		{"security-devices", "/profile/security/forget", "csrf device"},
+		{"challenge-remember", "/challenge/totp", "csrf return code remember"},
+		{"admin-policy", "/admin/mfa", "csrf version mode mode mode when when date when accept accept age remember preview"},
+		{"admin-policy-manage", "/admin/mfa", "csrf version mode mode mode when when date when accept accept age remember preview"},
+		{"admin-policy-planned", "/admin/mfa/plan", "csrf version"},
+		{"admin-trial", "/admin/mfa/trial", "csrf version do"},
 		{"sessions", "/profile/sessions/revoke", "csrf session"},
 		{"sessions", "/profile/sessions/revoke-others", "csrf"},
 		{"sessions", "/logout", "csrf everywhere"},
@@ -73,6 +79,11 @@ func TestFormsAreOfferedOnlyWhenTheyCanWork(t *testing.T) {
 		{"security-bare", `action="/.mfa/profile/security/`},
 		{"login", `action="/.mfa/logout"`},
 		{"challenge", `href="/.mfa/profile"`},
+		{"challenge", `name="remember"`},
+		{"challenge-recovering", `name="remember"`},
+		{"admin-policy-declared", `action="/.mfa/admin/mfa"`},
+		{"admin-trial-none", `action="/.mfa/admin/mfa/trial"`},
+		{"admin-trial-quiet", `action="/.mfa/admin/mfa/trial"`},
 	} {
 		if strings.Contains(rendered(t, r, views[test.sample]), test.absent) {
 			t.Errorf("%s has %s", test.sample, test.absent)

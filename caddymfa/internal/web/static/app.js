@@ -99,6 +99,26 @@ if (field && location.hash.length > 1) {
 	history.replaceState(null, "", location.pathname + location.search);
 }
 
+// A link to a form that is also on this page opens it here. Without this script
+// it leads to a page that holds the form.
+for (const link of document.querySelectorAll("[data-opens]")) {
+	const dialog = document.getElementById(link.dataset.opens);
+	if (!dialog || !dialog.showModal) continue;
+	link.addEventListener("click", (event) => {
+		event.preventDefault();
+		dialog.showModal();
+		(dialog.querySelector(":checked") || dialog).focus();
+	});
+}
+for (const link of document.querySelectorAll("[data-closes]")) {
+	const dialog = document.getElementById(link.dataset.closes);
+	if (!dialog || !dialog.close) continue;
+	link.addEventListener("click", (event) => {
+		event.preventDefault();
+		dialog.close();
+	});
+}
+
 // A form goes out once, however often its button is pressed. The button keeps
 // the focus, so it is marked and not switched off. Coming back to the page, or
 // an answer that never comes, releases it.
