@@ -1,6 +1,7 @@
 package session
 
 import (
+	"cmp"
 	"context"
 	"crypto"
 	"crypto/ecdsa"
@@ -37,6 +38,13 @@ const (
 	// retiredLife is how long a retired key still verifies: longer than any
 	// token or session lives.
 	retiredLife = 8 * 24 * time.Hour
+	// settle is how long a new key waits before it signs, so that no other node
+	// meets a token of a key that it has not heard of yet.
+	settle = 3 * time.Second
+	// lookAgain is how often, at most, storage is asked for a key that nobody
+	// here knows: a node may have missed its making, and strangers may make up
+	// names.
+	lookAgain = time.Second
 )
 
 // Keyring holds the signing keys of this installation. They live sealed in
@@ -47,8 +55,9 @@ type Keyring struct {
 	Now       func() time.Time
 	Algorithm string // "ES256" (default) or "EdDSA"
 
-	mu    sync.Mutex // held while loading
-	state atomic.Pointer[map[string]*signingKey]
+	mu     sync.Mutex // held while loading
+	state  atomic.Pointer[map[string]*signingKey]
+	looked atomic.Int64 // when storage was last asked for an unknown key, in Unix nanoseconds
 }
 
 // signingKey is one key, ready to use. Its algorithm is pinned: a token's
@@ -115,22 +124,47 @@ func (k *Keyring) first(ctx context.Context, p Purpose) ([]storage.Key, error) {
 	return rows, nil
 }
 
-// signer returns the key that signs for a purpose.
-func (k *Keyring) signer(ctx context.Context, p Purpose) (*signingKey, error) {
+// named returns the key of an id; nil: there is none.
+func (k *Keyring) named(ctx context.Context, id string) (*signingKey, error) {
 	keys, err := k.all(ctx)
 	if err != nil {
 		return nil, err
 	}
-	var newest *signingKey
+	if key := keys[id]; key != nil || len(id) != keyIDLength {
+		return key, nil
+	}
+	now, last := k.Now().UnixNano(), k.looked.Load()
+	if now-last < int64(lookAgain) || !k.looked.CompareAndSwap(last, now) {
+		return nil, nil
+	}
+	k.Forget()
+	if keys, err = k.all(ctx); err != nil {
+		return nil, err
+	}
+	return keys[id], nil
+}
+
+// signer returns the key that signs for a purpose: the one that is not retired
+// or, until every node has heard of that, the one before.
+func (k *Keyring) signer(ctx context.Context, p Purpose) (*signingKey, error) {
+	signs, err := k.current(ctx, p)
+	if err != nil || k.Now().Sub(signs.created) >= settle {
+		return signs, err
+	}
+	keys, err := k.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var former *signingKey
 	for _, key := range keys {
-		if key.purpose == p && key.retired.IsZero() && (newest == nil || key.created.After(newest.created)) {
-			newest = key
+		if key.purpose == p && !key.retired.IsZero() && (former == nil || key.created.After(former.created)) {
+			former = key
 		}
 	}
-	if newest == nil {
-		return nil, fmt.Errorf("no %s key signs", p)
+	if former == nil { // it is the first one
+		return signs, nil
 	}
-	return newest, nil
+	return former, nil
 }
 
 // Rotate makes a new key for each purpose whose key is older than its life, or
@@ -138,7 +172,7 @@ func (k *Keyring) signer(ctx context.Context, p Purpose) (*signingKey, error) {
 func (k *Keyring) Rotate(ctx context.Context, force bool) error {
 	now := k.Now()
 	for _, p := range []Purpose{ForSession, ForAssertion} {
-		current, err := k.signer(ctx, p)
+		current, err := k.current(ctx, p)
 		if err != nil {
 			return err
 		}
@@ -166,6 +200,48 @@ func (k *Keyring) Rotate(ctx context.Context, force bool) error {
 	k.Forget()
 	return nil
 }
+
+// current returns the one key of a purpose that is not retired.
+func (k *Keyring) current(ctx context.Context, p Purpose) (*signingKey, error) {
+	keys, err := k.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, key := range keys {
+		if key.purpose == p && key.retired.IsZero() {
+			return key, nil
+		}
+	}
+	return nil, fmt.Errorf("no %s key signs", p)
+}
+
+// KeyInfo is what an operator may see of a signing key.
+type KeyInfo struct {
+	ID        string
+	Purpose   Purpose
+	Algorithm string
+	Created   time.Time
+	Retired   time.Time // no longer signs, and still verifies; zero: signs
+}
+
+// List returns the keys there are, newest first.
+func (k *Keyring) List(ctx context.Context) ([]KeyInfo, error) {
+	keys, err := k.all(ctx)
+	if err != nil {
+		return nil, err
+	}
+	list := make([]KeyInfo, 0, len(keys))
+	for _, key := range keys {
+		list = append(list, KeyInfo{key.id, key.purpose, key.algorithm, key.created, key.retired})
+	}
+	slices.SortFunc(list, func(a, b KeyInfo) int {
+		return cmp.Or(b.Created.Compare(a.Created), strings.Compare(a.ID, b.ID))
+	})
+	return list, nil
+}
+
+// keyIDLength is how long the ids are that generate makes.
+const keyIDLength = 8
 
 func (k *Keyring) generate(p Purpose) (storage.Key, error) {
 	row := storage.Key{Purpose: string(p), Algorithm: k.Algorithm, Created: k.Now()}

@@ -250,3 +250,100 @@ func TestTwoNodesAgreeOnTheFirstKey(t *testing.T) {
 		}
 	}
 }
+
+// TestANewKeyWaitsUntilEveryNodeKnowsIt: between its making and the moment when
+// other nodes have heard of it, nobody gets a token that those would refuse.
+func TestANewKeyWaitsUntilEveryNodeKnowsIt(t *testing.T) {
+	w := newWorld(t, "ES256")
+	first, err := w.keys.signer(t.Context(), ForSession)
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	if err := w.keys.Rotate(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	for _, step := range []struct {
+		pass time.Duration
+		same bool
+	}{{0, true}, {settle - 1, true}, {1, false}} {
+		w.pass(step.pass)
+		key, err := w.keys.signer(t.Context(), ForSession)
+		if err != nil || (key.id == first.id) != step.same {
+			t.Fatalf("%v later %v signs, %v; want the first one: %v", step.pass, key, err, step.same)
+		}
+	}
+}
+
+// TestANodeLooksForAKeyThatItMissed: a token of a key made elsewhere is good here
+// although nothing was told, and strangers who make up keys cost one look-up a
+// second.
+func TestANodeLooksForAKeyThatItMissed(t *testing.T) {
+	w := newWorld(t, "ES256")
+	there := &Keyring{Store: w.store, Box: w.keys.Box, Now: w.now}
+	if _, err := there.all(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := w.keys.Rotate(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(settle)
+	s := w.signIn(t)
+	token, err := w.Token(t.Context(), &s, "localhost")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := there.verify(t.Context(), token); err != nil {
+		t.Errorf("the other node refuses: %v", err)
+	}
+
+	counted := &countingKeys{Keys: w.store}
+	there.Store = counted
+	for range 100 {
+		if key, err := there.named(t.Context(), "AAAAAAAA"); key != nil || err != nil {
+			t.Fatal(key, err)
+		}
+	}
+	if counted.reads != 0 {
+		t.Errorf("asked storage %d times within the second in which it had looked already", counted.reads)
+	}
+	w.pass(lookAgain)
+	for range 100 {
+		there.named(t.Context(), "AAAAAAAA")
+		there.named(t.Context(), "too long to be one of ours")
+	}
+	if counted.reads != 2 {
+		t.Errorf("asked storage %d times in a second, want once for each purpose", counted.reads)
+	}
+}
+
+// countingKeys counts how often keys are read.
+type countingKeys struct {
+	storage.Keys
+	reads int
+}
+
+func (c *countingKeys) KeysFor(ctx context.Context, purpose string) ([]storage.Key, error) {
+	c.reads++
+	return c.Keys.KeysFor(ctx, purpose)
+}
+
+func TestKeysAreListed(t *testing.T) {
+	w := newWorld(t, "EdDSA")
+	if _, err := w.keys.all(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	w.pass(time.Hour)
+	if err := w.keys.Rotate(t.Context(), true); err != nil {
+		t.Fatal(err)
+	}
+	list, err := w.keys.List(t.Context())
+	if err != nil || len(list) != 4 {
+		t.Fatalf("%d keys, %v; want two for each purpose", len(list), err)
+	}
+	for i, k := range list {
+		if newer := i < 2; k.Retired.IsZero() != newer || k.Created.Equal(w.now()) != newer || k.Algorithm != "EdDSA" || k.ID == "" {
+			t.Errorf("key %d of the list: %+v", i, k)
+		}
+	}
+}

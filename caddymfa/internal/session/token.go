@@ -92,23 +92,26 @@ func (k *Keyring) verify(ctx context.Context, token string) (*Claims, error) {
 	if len(token) > MaxToken || !compact(token) {
 		return nil, ErrToken
 	}
-	keys, err := k.all(ctx)
-	if err != nil {
-		return nil, err
-	}
 	var claims Claims
-	_, err = parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
+	var fault error
+	_, err := parser.ParseWithClaims(token, &claims, func(t *jwt.Token) (any, error) {
 		// Everything the header says is compared with what the key is for: it
 		// chooses nothing. Critical extensions are refused, since we have none
 		// (RFC 7515, section 4.1.11).
 		id, _ := t.Header["kid"].(string)
-		key := keys[id]
+		var key *signingKey
+		if key, fault = k.named(ctx, id); fault != nil {
+			return nil, fault
+		}
 		if _, critical := t.Header["crit"]; critical || key == nil || key.purpose != ForSession ||
 			t.Header["typ"] != sessionType || t.Method.Alg() != key.algorithm {
 			return nil, ErrToken
 		}
 		return key.public, nil
 	})
+	if fault != nil {
+		return nil, fault
+	}
 	if err != nil || claims.User == "" || claims.Session == "" || claims.Expires == 0 || claims.Issued == 0 {
 		return nil, ErrToken
 	}
