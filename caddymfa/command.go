@@ -56,7 +56,7 @@ func buildCommand(root *cobra.Command) {
 
 	root.AddCommand(
 		statusCommand(), accountsCommand(), account, policyCommand(), usersCommand(), user,
-		passwordCommand(), resetCommand(), setUpCommand(), breakGlassCommand(), domainCommand(), providersCommand(), providerCommand(), signOutCommand(), explainCommand(), auditCommand(),
+		passwordCommand(), resetCommand(), setUpCommand(), breakGlassCommand(), domainCommand(), providersCommand(), providerCommand(), signOutCommand(), explainCommand(), auditCommand(), keysCommand(),
 	)
 }
 

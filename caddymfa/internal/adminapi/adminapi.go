@@ -95,6 +95,8 @@ var routes = []route{
 	{method: "POST", path: "users/{user}/setup", body: true, do: (*call).createSetUp},
 	{method: "POST", path: "users/{user}/breakglass", body: true, do: (*call).createBreakGlass},
 	{method: "GET", path: "accounts/{account}/providers", do: (*call).listProviders},
+	{method: "GET", path: "keys", do: (*call).listKeys},
+	{method: "POST", path: "keys/rotate", do: (*call).rotateKeys},
 	{method: "GET", path: "explain", query: []string{"user", "account", "second"}, do: (*call).explain},
 	{method: "GET", path: "audit", query: []string{"user", "account", "before", "limit"}, do: (*call).audit},
 	{method: "GET", path: "audit/chains", query: []string{"after", "limit"}, do: (*call).listChains},

@@ -309,3 +309,27 @@ func TestTheAuditIsVerifiedInParts(t *testing.T) {
 		t.Errorf("got %+v", list)
 	}
 }
+
+func TestKeysAreListedAndReplaced(t *testing.T) {
+	s := newServer(t)
+	var before, after []Key
+	s.ok("GET", "keys", "", &before)
+	if len(before) != 2 || before[0].Retired != nil || before[1].Retired != nil {
+		t.Fatalf("at first: %+v", before)
+	}
+	s.ok("POST", "keys/rotate", "", &after)
+	retired := 0
+	for _, k := range after {
+		if k.Retired != nil {
+			retired++
+		}
+	}
+	if len(after) != 4 || retired != 2 {
+		t.Errorf("afterwards: %+v", after)
+	}
+	var events EventList
+	s.ok("GET", "audit?limit=1", "", &events)
+	if len(events.Events) != 1 || events.Events[0].Action != "rotate_keys" {
+		t.Errorf("the audit says %+v", events)
+	}
+}

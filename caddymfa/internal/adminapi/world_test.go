@@ -77,6 +77,7 @@ func newOperator(t *testing.T) (*operate.Operator, *plainHasher) {
 		Store: store, Facts: source, Box: box, Now: now, Record: record,
 		Passwords: login.NewPasswords(hasher, 1, time.Nanosecond),
 		Limiter:   &limit.Limiter{Store: store, Now: now, MAC: box.MAC},
+		Sessions:  &session.Manager{Keys: &session.Keyring{Store: store, Box: box, Now: now}},
 	}
 	return &operate.Operator{Store: store, Login: steps, Now: now, Record: record}, hasher
 }
