@@ -3,6 +3,8 @@ package caddymfa
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -15,6 +17,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig"
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	_ "github.com/caddyserver/caddy/v2/modules/standard"
+	"go.yaml.in/yaml/v3"
 
 	"github.com/caddymfa/gateway/caddymfa/identity/ldap/sambatest"
 )
@@ -244,7 +247,7 @@ func TestDirectiveOrder(t *testing.T) {
 // trace on the machine.
 func TestExamples(t *testing.T) {
 	const key = "bm90IGEgc2VjcmV0LCBvbmx5IHVzZWQgYnkgdGVzdHM="
-	for _, name := range append(glob(t, "../examples/*"), "../Caddyfile.example") {
+	for _, name := range append(glob(t, "../examples/*.caddyfile"), "../Caddyfile.example") {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			home := t.TempDir()
 			for variable, folder := range map[string]string{"HOME": "", "XDG_DATA_HOME": "data", "XDG_CONFIG_HOME": "config"} {
@@ -287,6 +290,38 @@ func TestExamples(t *testing.T) {
 			}
 			requireEmpty(t, home)
 		})
+	}
+}
+
+// TestDeployExamples reads the manifests, and adapts the Caddyfile that stands in
+// one of them.
+func TestDeployExamples(t *testing.T) {
+	caddyfiles := 0
+	for _, name := range glob(t, "../examples/deploy/*.yaml") {
+		for documents := yaml.NewDecoder(bytes.NewReader(readFile(t, name))); ; {
+			var document struct {
+				Kind     string
+				Services map[string]any
+				Data     map[string]string
+			}
+			if err := documents.Decode(&document); errors.Is(err, io.EOF) {
+				break
+			} else if err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if document.Kind == "" && len(document.Services) == 0 {
+				t.Errorf("%s holds a document that is neither a manifest nor a set of services", name)
+			}
+			if text, ok := document.Data["Caddyfile"]; ok {
+				caddyfiles++
+				if _, err := adapt(t, []byte(text)); err != nil {
+					t.Errorf("%s: %v", name, err)
+				}
+			}
+		}
+	}
+	if caddyfiles != 1 {
+		t.Errorf("found %d Caddyfiles in manifests, want one", caddyfiles)
 	}
 }
 
