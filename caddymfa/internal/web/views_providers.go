@@ -40,6 +40,8 @@ func (p ProviderRow) State() Text {
 	switch {
 	case p.Disabled:
 		return say("providers.state.disabled")
+	case p.Declared():
+		return say("providers.state.declared")
 	case p.TestsPass:
 		return say("providers.state.works")
 	}
