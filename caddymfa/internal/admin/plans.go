@@ -3,10 +3,8 @@ package admin
 import (
 	"context"
 	"fmt"
-	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/settings"
-	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -27,76 +25,6 @@ func (s *Service) planned(ctx context.Context, do func(storage.Account) error) e
 			}
 		}
 		if len(rows) < page {
-			return nil
-		}
-	}
-}
-
-// Reminder tells a person that a stricter mode will begin which would not let
-// them in with what they have.
-type Reminder struct {
-	Key     string // of one person, account, date and stage; never told twice
-	To      string // the address
-	User    string
-	Account string
-	Mode    mfa.Policy
-	At      time.Time // when it begins
-}
-
-// stages are how long before a planned mode begins people are told.
-var stages = []struct {
-	name   string
-	before time.Duration
-}{{"week", 7 * 24 * time.Hour}, {"day", 24 * time.Hour}}
-
-// Remind tells the people whom planned modes would keep out, a week and a day
-// before. Tell is called again with the same key after a restart, and by other
-// nodes; to tell only once is its business. A stage that is over when the plan
-// is made is left out in favour of the next one.
-func (s *Service) Remind(ctx context.Context, tell func(context.Context, Reminder) error) error {
-	now := s.Now()
-	return s.planned(ctx, func(row storage.Account) error {
-		stage := ""
-		for _, each := range stages {
-			if !now.Before(row.NextAt.Add(-each.before)) {
-				stage = each.name
-			}
-		}
-		if stage == "" || !now.Before(row.NextAt) || row.Disabled {
-			return nil
-		}
-		tenant, groups, err := s.census(ctx, row.ID)
-		if err != nil {
-			return err
-		}
-		for _, g := range groups {
-			if !present(tenant, g.Standing) || s.outcome(tenant, g.Standing, settings.RulesOf(row), row.Next) != mfa.MustEnroll {
-				continue
-			}
-			if err := s.remindAll(ctx, row, g.Standing, stage, tell); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
-}
-
-func (s *Service) remindAll(ctx context.Context, row storage.Account, st storage.Standing, stage string, tell func(context.Context, Reminder) error) error {
-	for after := ""; ; {
-		people, err := s.Store.PeopleAlike(ctx, row.ID, st, s.Now(), after, page)
-		if err != nil {
-			return err
-		}
-		for _, p := range people {
-			after = p.ID
-			if err := tell(ctx, Reminder{
-				Key: fmt.Sprintf("plan/%s/%s/%d/%s", row.ID, p.ID, row.NextAt.Unix(), stage),
-				To:  p.Email, User: p.ID, Account: row.ID, Mode: row.Next, At: row.NextAt,
-			}); err != nil {
-				return err
-			}
-		}
-		if len(people) < page {
 			return nil
 		}
 	}
