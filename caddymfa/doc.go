@@ -35,7 +35,7 @@
 //	  totp/           authenticator apps
 //	identity/         the contract of identity providers
 //	  ldap/           Active Directory: the guest mfa.identity.ldap
-//	  oidc/           OpenID Connect: the guest mfa.identity.oidc
+//	  oidc/           OpenID Connect: the guest mfa.identity.oidc; idptest is a provider for tests
 //	internal/
 //	  facts/          what the rule may look at, from memory or storage
 //	  login/          what a person does to get in and to care for credentials

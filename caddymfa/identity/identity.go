@@ -44,6 +44,9 @@ var (
 	// ErrIncorrect means a wrong name or password. It says no more than that;
 	// a *Refusal wrapped beside it has the cause, for the audit only.
 	ErrIncorrect = errors.New("incorrect")
+	// ErrStale, wrapped in a *Refusal, means that a fresh sign-in was asked for,
+	// and an old one came back, or one that does not say when it was.
+	ErrStale = errors.New("no fresh sign-in")
 )
 
 // Refusal means that the provider, or our check of what it said, refused. The

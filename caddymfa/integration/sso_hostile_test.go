@@ -40,7 +40,8 @@ func (p *person) back(callback url.Values) *page {
 // gate: nobody gets a session, in no account, and the audit says why.
 func TestHostileProviders(t *testing.T) {
 	t.Parallel()
-	evil, good := idptest.New(t, time.Now), idptest.New(t, time.Now)
+	evil, good, liar := idptest.New(t, time.Now), idptest.New(t, time.Now), idptest.New(t, time.Now)
+	liar.Metadata = func(o idptest.Object) { o["issuer"] = good.URL }
 	secret := filepath.Join(t.TempDir(), "secret")
 	if err := os.WriteFile(secret, []byte(idptest.ClientSecret), 0o600); err != nil {
 		t.Fatal(err)
@@ -49,6 +50,7 @@ func TestHostileProviders(t *testing.T) {
 	g := start(t, trusting(
 		accountBlock("evil", "optional", "domain evil.example {\nenforce\n}", linkTo(evil.URL, "Evil", secret, join)),
 		accountBlock("good", "optional", "domain good.example {\nenforce\n}", linkTo(good.URL, "Good", secret, join)),
+		accountBlock("liar", "optional", "domain liar.example {\nenforce\n}", linkTo(liar.URL, "Liar", secret, join)),
 		userBlock("eve@evil.example", "evil"),
 		userBlock("ana@good.example", "good"),
 		userBlock("boss@elsewhere.example", "good"),
@@ -122,6 +124,13 @@ func TestHostileProviders(t *testing.T) {
 	evil.Change(is("eve", "eve@evil.example"))
 	good.Change(func() {
 		good.Claims = func(o idptest.Object) { o["sub"], o["email"] = "ana", "ana@good.example" }
+	})
+	t.Run("a provider that calls itself another", func(t *testing.T) {
+		p := g.person(t)
+		p.follow(p.send(p.open("/orders"), "/.mfa/login", "email", "ana@liar.example")).is(t, http.StatusForbidden, "did not let you in here")
+		if row := g.audit()[0]; row.Reason != "discovery_issuer_mismatch" || row.Account != "liar" {
+			t.Errorf("the audit ends with %+v", row)
+		}
 	})
 	t.Run("the other provider's code", func(t *testing.T) {
 		p, q := g.person(t), g.person(t)

@@ -2,6 +2,7 @@ package oidc
 
 import (
 	"encoding/json"
+	"errors"
 	"maps"
 	"net/http"
 	"reflect"
@@ -255,6 +256,9 @@ func TestFreshness(t *testing.T) {
 			}
 			if _, err := i.signIn(i.link(c.edit), c.request); c.want != "" {
 				refused(t, err, c.want)
+				if !errors.Is(err, identity.ErrStale) {
+					t.Errorf("%v does not tell that another sign-in would do", err)
+				}
 			} else if err != nil {
 				t.Error(err)
 			}

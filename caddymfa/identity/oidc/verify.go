@@ -11,6 +11,8 @@ import (
 
 	"github.com/coreos/go-oidc/v3/oidc"
 	"golang.org/x/oauth2"
+
+	"github.com/caddymfa/gateway/caddymfa/identity"
 )
 
 // maxToken is the longest token that is read, in bytes. Two hundred groups make
@@ -120,9 +122,9 @@ func (p *provider) checkSignIn(c claims, s secret) error {
 	switch {
 	case !asked:
 	case at.IsZero():
-		return refuse("auth_time_missing", "a fresh sign-in was asked for, and the token does not say when it was")
+		return refuse("auth_time_missing", "%w: the token does not say when it was", identity.ErrStale)
 	case at.Before(oldest.Add(-leeway)):
-		return refuse("sign_in_too_old", "the provider asked at %s, expected %s or later", at.Format(time.RFC3339), oldest.Format(time.RFC3339))
+		return refuse("sign_in_too_old", "%w: the provider asked at %s, expected %s or later", identity.ErrStale, at.Format(time.RFC3339), oldest.Format(time.RFC3339))
 	}
 	return nil
 }

@@ -18,13 +18,14 @@ import (
 
 // fake is a company's identity provider that says what the test wants.
 type fake struct {
-	who    identity.Identity
-	err    error
-	asked  []identity.Request // sign-ins begun
-	names  []string           // names whose passwords it was asked for
-	out    identity.Logout
-	outErr error
-	closed atomic.Int32
+	notBegun error // what Begin returns
+	who      identity.Identity
+	err      error
+	asked    []identity.Request // sign-ins begun
+	names    []string           // names whose passwords it was asked for
+	out      identity.Logout
+	outErr   error
+	closed   atomic.Int32
 }
 
 func (f *fake) Close() error {
@@ -36,6 +37,9 @@ func (f *fake) Close() error {
 type page struct{ *fake }
 
 func (p page) Begin(_ context.Context, r identity.Request) (identity.Begun, error) {
+	if p.notBegun != nil {
+		return identity.Begun{}, p.notBegun
+	}
 	if errors.Is(p.err, identity.ErrUnavailable) {
 		return identity.Begun{}, p.err
 	}

@@ -21,6 +21,7 @@ const askTime = 15 * time.Minute
 type Ask struct {
 	Provider    string
 	RedirectURI string        // made from configuration
+	Client      Client        // who asks, for the audit
 	Hint        string        // the person's address; empty: not known
 	Again       bool          // the provider must ask the person again
 	MaxAge      time.Duration // how old the sign-in may be. Zero: any age
@@ -53,12 +54,12 @@ var (
 )
 
 // AskCompany begins a sign-in at a provider, and returns where to send the
-// browser.
+// browser. ErrRefused means that what the provider says of itself is refused.
 func (s *Service) AskCompany(ctx context.Context, a Ask) (address string, asked Asked, err error) {
 	if s.Companies == nil {
 		return "", asked, errNoProvider
 	}
-	_, o, err := s.Companies.provider(ctx, a.Provider)
+	row, o, err := s.Companies.provider(ctx, a.Provider)
 	if err != nil {
 		return "", asked, err
 	}
@@ -67,8 +68,11 @@ func (s *Service) AskCompany(ctx context.Context, a Ask) (address string, asked 
 		return "", asked, fmt.Errorf("identity provider %q takes passwords and has no page to be sent to", a.Provider)
 	}
 	begun, err := to.Begin(ctx, identity.Request{RedirectURI: a.RedirectURI, LoginHint: a.Hint, MaxAge: a.MaxAge, Again: a.Again})
-	if err != nil {
+	if errors.Is(err, identity.ErrUnavailable) { // nobody's fault, and said in the log
 		return "", asked, err
+	}
+	if err != nil {
+		return "", asked, s.notVouched(ctx, a.Client, row, "", a.Hint, err)
 	}
 	return begun.URL, Asked{
 		Provider: a.Provider, State: begun.State, Secret: begun.Secret, MaxAge: a.MaxAge, After: a.After, Test: a.Test,
@@ -117,7 +121,10 @@ func (s *Service) answered(ctx context.Context, asked Asked, callback url.Values
 	}
 	who, err = to.Finish(ctx, asked.Secret, callback)
 	if err == nil && asked.MaxAge > 0 && s.Now().Sub(who.AuthTime) > asked.MaxAge+time.Minute {
-		err = errors.Join(ErrNotAgain, refuse("sign_in_too_old"))
+		err = &identity.Refusal{Reason: "sign_in_too_old", Err: identity.ErrStale}
+	}
+	if errors.Is(err, identity.ErrStale) {
+		err = errors.Join(ErrNotAgain, err)
 	}
 	return row, o, who, err
 }

@@ -298,6 +298,20 @@ func TestSSOAgain(t *testing.T) {
 	}
 }
 
+// What a provider says of itself may be refused before anybody goes there.
+func TestSSORefusedBeforeAsking(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", mfa.Optional)
+	corp := w.company("acme", "page", issuer, "acme.example", true, Linking{Join: true})
+	corp.notBegun = &identity.Refusal{Reason: "discovery_issuer_mismatch"}
+	if _, _, err := w.AskCompany(t.Context(), Ask{Provider: "acme-page", Client: client}); !errors.Is(err, ErrRefused) {
+		t.Errorf("asked: %v", err)
+	}
+	if !w.said("sign_in", "refused", "discovery_issuer_mismatch") {
+		t.Error("the audit does not say so")
+	}
+}
+
 func TestSSOWhileTheProviderIsDown(t *testing.T) {
 	w := newWorld(t)
 	w.account("acme", mfa.Optional)

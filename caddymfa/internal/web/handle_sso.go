@@ -91,7 +91,11 @@ func (c *call) leave(company login.Company, ask login.Ask, again string) error {
 		return errors.New("no origin is configured for this host, and providers are told none that only a client named: add it to the option origin")
 	}
 	ask.Provider, ask.RedirectURI, ask.After = company.Provider, origin+c.s.Base+"/sso/callback", c.returnTo()
+	ask.Client = c.client()
 	address, asked, err := c.s.Login.AskCompany(c.r.Context(), ask)
+	if errors.Is(err, login.ErrRefused) {
+		return c.notVouched(err, again)
+	}
 	if err != nil {
 		return c.notAsked(err, again)
 	}
