@@ -24,17 +24,8 @@ func (b *tab) prefer(scheme string) {
 		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"}}})
 }
 
-// axe fails the test for every serious or critical finding of axe-core on the
-// page as it is shown now, in light and in dark.
-func (b *tab) axe() {
-	b.t.Helper()
-	for _, scheme := range schemes {
-		b.prefer(scheme)
-		b.findings(scheme)
-	}
-}
-
-// findings is axe in the present colours.
+// findings fails the test for every serious or critical finding of axe-core on
+// the page as it is shown now.
 func (b *tab) findings(scheme string) {
 	b.t.Helper()
 	library, err := os.ReadFile(axeCore)

@@ -160,7 +160,6 @@ type fleet struct {
 	t     *testing.T
 	nodes []*process
 	front *process
-	next  int
 }
 
 // newFleet starts one node for each DSN, all at the same moment, and waits until

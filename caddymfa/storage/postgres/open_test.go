@@ -9,7 +9,6 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
-// What a power cut or a fail-over leaves behind is tried in integration/fleet.
 // That each write waits for the disk, whatever the database is set to, is
 // checked here.
 func TestCommitsReachTheDisk(t *testing.T) {
