@@ -24,6 +24,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/internal/settings"
 	"github.com/caddymfa/gateway/caddymfa/internal/web"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/notify"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -45,6 +46,7 @@ type lifecycle struct {
 	keys      keysModule                 // nil: no security keys
 	companies map[string]identity.Source // kinds of identity providers
 	opened    *login.Companies           // identity providers in use; nil: none yet
+	notifier  notify.Notifier            // nil: no mails
 	stop      context.CancelFunc
 	address   string // of the first server that serves the pages
 }
@@ -95,6 +97,9 @@ func (a *App) Provision(ctx caddy.Context) error {
 		return err
 	}
 	if err := a.provisionIdentity(ctx); err != nil {
+		return err
+	}
+	if err := a.provisionMail(ctx); err != nil {
 		return err
 	}
 	for _, account := range l.declared.Accounts {
@@ -228,6 +233,9 @@ func (a *App) Start() error {
 	a.life.stop = stop
 	go a.keepHouse(ctx, g)
 	go g.trials.Run(ctx)
+	if g.mail != nil {
+		go g.mail.Run(ctx)
+	}
 	return nil
 }
 
@@ -283,6 +291,8 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 		return err
 	}
 	sweeps := []func() (int, error){
+		// What was mailed stays as long as it may be asked for.
+		func() (int, error) { return store.SweepMail(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
 		// Sessions stay for a while after their end, as an answer to "what was that?".
 		func() (int, error) { return store.SweepSessions(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
 		func() (int, error) { return store.SweepDevices(ctx, at, sweepBatch) },
@@ -426,7 +436,7 @@ func (a *App) newLogin(n *node) (*login.Service, error) {
 		Companies: a.life.opened,
 		Keys:      keys, Store: n.store, Facts: n.facts, Sessions: sessions, Box: n.box, Passwords: n.passwords,
 		Limiter: &limit.Limiter{Store: n.store, Now: now, MAC: n.box.MAC},
-		Factors: standardFactors(), Now: now, Issuer: a.Name, Snooze: time.Duration(a.Snooze),
+		Factors: standardFactors(), Now: now, Issuer: a.Name, Snooze: time.Duration(a.Snooze), Pages: a.pagesAddress(),
 		Record: (&auditor{rows: audit.Log{Store: n.store, Box: n.box}, log: a.life.audit, fault: a.life.log}).record,
 	}, nil
 }

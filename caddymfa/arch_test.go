@@ -31,12 +31,14 @@ var layers = map[string][]string{
 	"~/storage":  {"~/mfa"},
 	"~/factor":   {"~/mfa"},
 	"~/identity": {"~/mfa"},
+	"~/notify":   {},
 
 	"~/storage/sqlstore":    {"~/mfa", "~/storage"},
 	"~/storage/storagetest": {"~/mfa", "~/storage"},
 	"~/storage/sqlite":      {"~/mfa", "~/storage", "~/storage/sqlstore"},
 	"~/factor/totp":         {"~/mfa", "~/factor"},
 	"~/factor/webauthn":     {"~/mfa", "~/factor"},
+	"~/notify/smtp":         {"~/notify"},
 	"~/identity/ldap":       {"~/identity"},
 	"~/identity/oidc":       {"~/mfa", "~/identity"},
 	// A real domain controller, for tests only.
@@ -52,8 +54,9 @@ var layers = map[string][]string{
 	"~/internal/limit":   {"~/mfa", "~/storage"},
 	"~/internal/facts":   {"~/mfa", "~/storage"},
 	"~/internal/session": {"~/mfa", "~/storage", "~/internal/seal"},
+	"~/internal/mail":    {"~/mfa", "~/storage", "~/notify", "~/internal/session"},
 	"~/internal/login": {"~/mfa", "~/storage", "~/factor", "~/identity",
-		"~/internal/facts", "~/internal/limit", "~/internal/seal", "~/internal/session"},
+		"~/internal/facts", "~/internal/limit", "~/internal/seal", "~/internal/session", "~/internal/mail"},
 	"~/internal/operate": {"~/mfa", "~/storage", "~/factor",
 		"~/internal/admin", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session", "~/internal/settings"},
 	"~/internal/adminapi": {"~/mfa", "~/storage", "~/internal/admin", "~/internal/audit", "~/internal/login", "~/internal/operate"},
@@ -63,7 +66,7 @@ var layers = map[string][]string{
 		"~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session", "~/internal/settings"},
 	"~/internal/api": {"~/storage", "~/internal/admin", "~/internal/limit", "~/internal/login"},
 	"~/internal/web": {"~/mfa", "~/storage", "~/factor", "~/identity",
-		"~/internal/admin", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session", "~/internal/settings"},
+		"~/internal/admin", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session", "~/internal/settings", "~/internal/mail"},
 
 	"~": {
 		"~/mfa", "~/storage", "~/factor", "~/identity",
@@ -72,6 +75,9 @@ var layers = map[string][]string{
 		"~/identity/ldap", "~/identity/oidc",
 		"~/internal/admin", "~/internal/adminapi", "~/internal/api", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login",
 		"~/internal/operate", "~/internal/seal", "~/internal/session", "~/internal/settings", "~/internal/trial", "~/internal/web",
+		"~/internal/mail",
+		"~/notify",
+		"~/notify/smtp",
 	},
 	module + "/cmd/caddy": {"~"},
 }
@@ -80,7 +86,7 @@ var layers = map[string][]string{
 // One dependency has one importer, as far as it can: what replaces it, or finds
 // a flaw in it, looks in one place.
 var others = map[string][]string{
-	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/postgres", "~/storage/sqlite", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc", module + "/cmd/caddy"},
+	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/postgres", "~/storage/sqlite", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc", module + "/cmd/caddy", "~/notify/smtp"},
 	"go.uber.org/zap":                      {"~"},
 	"github.com/prometheus/client_golang":  {"~"},
 	"github.com/spf13/cobra":               {"~"},
@@ -100,6 +106,7 @@ var others = map[string][]string{
 	"modernc.org/sqlite":                   {"~/storage/sqlite"},
 	"github.com/jackc/pgx/v5":              {"~/storage/postgres"},
 	"github.com/go-webauthn/webauthn":      {"~/factor/webauthn"},
+	"github.com/wneessen/go-mail":          {"~/notify/smtp"},
 	"github.com/coreos/go-oidc/v3":         {"~/identity/oidc", "~/identity/oidc/idptest"},
 	"golang.org/x/oauth2":                  {"~/identity/oidc"},
 	"github.com/go-ldap/ldap/v3":           {"~/identity/ldap", "~/identity/ldap/sambatest"},

@@ -9,6 +9,7 @@ import (
 	"github.com/caddyserver/caddy/v2/caddyconfig/caddyfile"
 	"github.com/caddyserver/caddy/v2/caddyconfig/httpcaddyfile"
 
+	"github.com/caddymfa/gateway/caddymfa/notify"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -34,6 +35,7 @@ func parseApp(d *caddyfile.Dispenser, existing any) (any, error) {
 //	mfa {
 //	    storage            <module> [<args...>] { ... }
 //	    webauthn           <domain> { ... }
+//	    mail               <module> [<args...>] { ... }
 //	    identity           <kind> { ... }
 //	    origin             <scheme and host...>
 //	    master_key         <placeholder>
@@ -125,6 +127,8 @@ func (a *App) unmarshalOption(d *caddyfile.Dispenser, seen given) error {
 		return a.unmarshalStorage(d)
 	case "webauthn":
 		return a.unmarshalFactor(d)
+	case "mail":
+		return a.unmarshalMail(d)
 	case "master_key":
 		return readSecret(d, &a.MasterKey)
 	case "former_master_keys":
@@ -190,6 +194,23 @@ func (a *App) unmarshalFactor(d *caddyfile.Dispenser) error {
 		a.FactorsRaw = make(caddy.ModuleMap)
 	}
 	a.FactorsRaw[name] = caddyconfig.JSON(unm, nil)
+	return nil
+}
+
+// unmarshalMail reads what carries mails, in the words of that module.
+func (a *App) unmarshalMail(d *caddyfile.Dispenser) error {
+	if !d.NextArg() {
+		return d.ArgErr()
+	}
+	name := d.Val()
+	unm, err := caddyfile.UnmarshalModule(d, "mfa.notifiers."+name)
+	if err != nil {
+		return err
+	}
+	if _, ok := unm.(notify.Notifier); !ok {
+		return d.Errf("module mfa.notifiers.%s (%T) carries no mails", name, unm)
+	}
+	a.MailRaw = caddyconfig.JSONModuleObject(unm, "module", name, nil)
 	return nil
 }
 

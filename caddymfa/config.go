@@ -42,6 +42,11 @@ type App struct {
 	// Former master keys, which still open what they sealed.
 	FormerMasterKeys []string `json:"former_master_keys,omitempty"`
 
+	// What carries mails to people: a module of the namespace `mfa.notifiers`.
+	// Links in mails lead to the first of the origins, so it needs one. Default:
+	// none, and the pages say what to do instead.
+	MailRaw json.RawMessage `json:"mail,omitempty" caddy:"namespace=mfa.notifiers inline_key=module"`
+
 	// The path under which the gate's own pages are served. Default: `/.mfa`.
 	Base string `json:"base,omitempty"`
 

@@ -19,6 +19,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/internal/api"
 	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/internal/mail"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
 	"github.com/caddymfa/gateway/caddymfa/internal/trial"
@@ -34,6 +35,7 @@ type gate struct {
 	api      *api.API
 	operator *operate.Operator
 	admin    *admin.Service
+	mail     *mail.Outbox // nil: nothing is mailed
 	log      *zap.Logger
 	trials   *trial.Recorder
 	denied   *otter.Cache[denial, struct{}]
@@ -82,7 +84,10 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{login: steps, log: l.log}
+	g := &gate{login: steps, log: l.log, mail: a.newOutbox(l.node.store, steps)}
+	if g.mail != nil {
+		steps.Record = telling(steps.Record, g.mail)
+	}
 	resolver, err := resolverAddress(a.Resolver)
 	if err != nil {
 		return nil, err

@@ -37,6 +37,7 @@ type Storage interface {
 	Devices
 	Tickets
 	Attempts
+	Outbox
 	AuditLog
 	Tokens
 	Replies

@@ -73,6 +73,9 @@ type Service struct {
 	Issuer string
 	// Snooze is how long "Not now" holds.
 	Snooze time.Duration
+	// Pages is where people reach the pages: origin and base path. Links in
+	// mails begin with it.
+	Pages string
 }
 
 // MaxFactors is how many authenticators one person may have.

@@ -50,6 +50,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"ends of sessions", revocationChecks},
 		{"tickets", ticketChecks},
 		{"attempts", attemptChecks},
+		{"outbox", outboxChecks},
 		{"audit", auditChecks},
 		{"keys", keyChecks},
 		{"tokens", tokenChecks},

@@ -1,0 +1,68 @@
+package web
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/mail"
+)
+
+// Letter turns a letter into the words of a mail, in plain text.
+func (r *Renderer) Letter(l mail.Letter) (subject, text string, err error) {
+	about, body := r.letter(l)
+	if about.Key == "" {
+		return "", "", fmt.Errorf("no letter about %q", l.About)
+	}
+	if subject, err = r.texts.text("", about); err != nil {
+		return "", "", err
+	}
+	var b strings.Builder
+	for _, paragraph := range append(body, say("mail.end", "service", l.Name, "address", l.To)) {
+		said := l.Link
+		if paragraph.Key != "" {
+			if said, err = r.texts.text("", paragraph); err != nil {
+				return "", "", err
+			}
+		}
+		b.WriteString(said + "\n\n")
+	}
+	return plainLine(subject), strings.TrimSpace(b.String()) + "\n", nil
+}
+
+// plainLine keeps a name from adding lines to a subject.
+func plainLine(s string) string { return strings.Join(strings.Fields(s), " ") }
+
+// theLink stands for the letter's link, on a line of its own.
+var theLink Text
+
+// letter says what a letter is about, and its paragraphs.
+func (r *Renderer) letter(l mail.Letter) (about Text, body []Text) {
+	when, _ := r.texts.when("", l.At) // the catalogue's tests hold its texts
+	happened := say("mail.happened", "when", when)
+	if l.Network != "" {
+		happened = say("mail.happenedfrom", "when", when, "network", l.Network)
+	}
+	security := func(about, what Text) (Text, []Text) {
+		return about, []Text{what, happened, say("mail.notyou"), theLink}
+	}
+	kind := say("kind.totp")
+	if l.What == "webauthn" {
+		kind = say("kind.webauthn")
+	}
+	name, _ := r.texts.text("", kind)
+	switch l.About {
+	case mail.AboutEnrolled:
+		return security(say("mail.enrolled.subject", "service", l.Name), say("mail.enrolled.text", "kind", name))
+	case mail.AboutRemoved:
+		return security(say("mail.removed.subject", "service", l.Name), say("mail.removed.text", "name", l.What))
+	case mail.AboutPassword:
+		return security(say("mail.password.subject", "service", l.Name), say("mail.password.text"))
+	case mail.AboutRecovery:
+		return security(say("mail.recovery.subject", "service", l.Name), say("mail.recovery.text"))
+	case mail.AboutLocked:
+		return security(say("mail.locked.subject", "service", l.Name), say("mail.locked.text", "kind", name))
+	case mail.AboutReset:
+		return security(say("mail.reset.subject", "service", l.Name), say("mail.reset.text"))
+	}
+	return Text{}, nil
+}
