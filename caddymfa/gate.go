@@ -86,7 +86,7 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	}
 	g := &gate{login: steps, log: l.log, mail: a.newOutbox(l.node.store, steps)}
 	if g.mail != nil {
-		steps.Record = telling(steps.Record, g.mail)
+		steps.Mail, steps.Record = g.mail, telling(steps.Record, g.mail)
 	}
 	resolver, err := resolverAddress(a.Resolver)
 	if err != nil {

@@ -40,6 +40,9 @@ var (
 	KnownBrowser = Rule{Name: "known_browser", Free: 5, Delay: 2 * time.Second, Longest: 5 * time.Minute, Forget: 24 * time.Hour}
 	// Network counts wrong passwords per client network, whoever they were for.
 	Network = Rule{Name: "network", Free: 100, Delay: time.Second, Longest: time.Minute, Forget: 10 * time.Minute}
+	// Mailed counts mails that somebody who is not signed in had sent to an
+	// address, so that nobody's mailbox can be filled with them.
+	Mailed = Rule{Name: "mailed", Free: 3, Delay: 15 * time.Minute, Longest: 6 * time.Hour, Forget: 24 * time.Hour}
 	// BadToken counts tokens of programs that are none, per client network.
 	BadToken = Rule{Name: "bad_token", Free: 20, Delay: time.Second, Longest: time.Minute, Forget: 10 * time.Minute}
 	// SecondFactor counts wrong answers per person and kind. It is reachable

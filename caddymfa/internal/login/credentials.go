@@ -169,6 +169,10 @@ const SetUpTime = 72 * time.Hour
 // CreateSetUp makes a one-time code with which a person chooses a password.
 // The caller hands it over; it is stored hashed.
 func (s *Service) CreateSetUp(ctx context.Context, user string) (code string, expires time.Time, err error) {
+	return s.createSetUp(ctx, user, SetUpTime)
+}
+
+func (s *Service) createSetUp(ctx context.Context, user string, life time.Duration) (code string, expires time.Time, err error) {
 	u, err := s.Store.User(ctx, user)
 	if err != nil {
 		return "", expires, err
@@ -179,11 +183,23 @@ func (s *Service) CreateSetUp(ctx context.Context, user string) (code string, ex
 	var raw [20]byte
 	rand.Read(raw[:])
 	code = base32.StdEncoding.EncodeToString(raw[:])
-	expires = s.Now().Add(SetUpTime)
+	expires = s.Now().Add(life)
 	err = s.Store.PutTicket(ctx, storage.Ticket{
 		ID: s.ticketID(ticketSetUp, code), Purpose: ticketSetUp, User: user, Expires: expires,
+		Data: []byte(s.Now().UTC().Format(time.RFC3339Nano)),
 	})
 	return code, expires, err
+}
+
+// void reports whether the person has chosen another password since a code was
+// made: of several mails, one is used.
+func (s *Service) void(ctx context.Context, t storage.Ticket) (bool, error) {
+	made, err := time.Parse(time.RFC3339Nano, string(t.Data))
+	if err != nil {
+		return len(t.Data) > 0, nil // one of an earlier version does not say when
+	}
+	u, err := s.Store.User(ctx, t.User)
+	return u.PasswordChanged.After(made), err
 }
 
 // SetUp spends a set-up code on a new password. It signs nobody in and leaves
@@ -197,17 +213,24 @@ func (s *Service) SetUp(ctx context.Context, c Client, code, password string) er
 	if err := s.Limiter.Try(ctx, limit.Network, network); err != nil {
 		return err
 	}
-	if _, err := s.Store.Ticket(ctx, ticketSetUp, id, s.Now()); errors.Is(err, storage.ErrNotFound) {
+	t, err := s.Store.Ticket(ctx, ticketSetUp, id, s.Now())
+	if errors.Is(err, storage.ErrNotFound) {
 		return ErrStartAgain
-	} else if err != nil {
+	}
+	if err != nil {
 		return err
+	}
+	if void, err := s.void(ctx, t); err != nil {
+		return err
+	} else if void {
+		return ErrStartAgain
 	}
 	// The hash comes first, so that being busy costs nobody their code.
 	hash, err := s.Passwords.Hash(ctx, password)
 	if err != nil {
 		return errors.Join(err, s.Limiter.TakeBack(ctx, limit.Network, network))
 	}
-	t, err := s.Store.TakeTicket(ctx, ticketSetUp, id, s.Now())
+	t, err = s.Store.TakeTicket(ctx, ticketSetUp, id, s.Now())
 	if errors.Is(err, storage.ErrSpent) {
 		return ErrStartAgain
 	}

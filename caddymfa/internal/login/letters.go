@@ -22,6 +22,9 @@ func (s *Service) Address(ctx context.Context, l *mail.Letter) error {
 		}
 		l.Name = a.Name
 	}
+	if l.About == mail.AboutForgot {
+		return s.forgot(ctx, l)
+	}
 	l.Link = s.Pages + "/profile/security"
 	return nil
 }

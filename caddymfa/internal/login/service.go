@@ -12,6 +12,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/factor"
 	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
+	"github.com/caddymfa/gateway/caddymfa/internal/mail"
 	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -73,6 +74,8 @@ type Service struct {
 	Issuer string
 	// Snooze is how long "Not now" holds.
 	Snooze time.Duration
+	// Mail tells people by mail; nil: nothing does.
+	Mail *mail.Outbox
 	// Pages is where people reach the pages: origin and base path. Links in
 	// mails begin with it.
 	Pages string

@@ -19,6 +19,12 @@ const (
 	AboutReset    = "reset"    // somebody else removed all authenticators
 )
 
+// The letters to somebody who forgot their password.
+const (
+	AboutForgot    = "forgot"    // with a link
+	AboutElsewhere = "elsewhere" // the password is not ours to replace
+)
+
 // aboutEvent says which letter tells of what happened; empty: none.
 func aboutEvent(e storage.Event) string {
 	if e.Outcome != "ok" || e.User == "" {

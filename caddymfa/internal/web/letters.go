@@ -61,6 +61,11 @@ func (r *Renderer) letter(l mail.Letter) (about Text, body []Text) {
 		return security(say("mail.recovery.subject", "service", l.Name), say("mail.recovery.text"))
 	case mail.AboutLocked:
 		return security(say("mail.locked.subject", "service", l.Name), say("mail.locked.text", "kind", name))
+	case mail.AboutForgot:
+		until, _ := r.texts.when("", l.Until)
+		return say("mail.forgot.subject", "service", l.Name), []Text{say("mail.forgot.text"), theLink, say("mail.until", "when", until), say("mail.forgot.notyou")}
+	case mail.AboutElsewhere:
+		return say("mail.forgot.subject", "service", l.Name), []Text{say("mail.elsewhere.text"), theLink, say("mail.forgot.notyou")}
 	case mail.AboutReset:
 		return security(say("mail.reset.subject", "service", l.Name), say("mail.reset.text"))
 	}

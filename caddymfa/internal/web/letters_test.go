@@ -11,13 +11,14 @@ import (
 func letters() []mail.Letter {
 	says := func(about string) mail.Letter {
 		return mail.Letter{About: about, To: "ana@acme.example", Says: mail.Says{
-			At: moment, By: "Ben", What: "totp", Network: "203.0.113.7", Name: "Acme Distribution", Link: "https://portal.example/.mfa/setup#ABCD",
+			At: moment, By: "Ben", What: "totp", Network: "203.0.113.7", Name: "Acme Distribution", Until: moment, Link: "https://portal.example/.mfa/setup#ABCD",
 		}}
 	}
 	key := says(mail.AboutEnrolled)
 	key.What, key.Network = "webauthn", ""
 	return []mail.Letter{key, says(mail.AboutEnrolled), says(mail.AboutRemoved), says(mail.AboutPassword),
-		says(mail.AboutRecovery), says(mail.AboutLocked), says(mail.AboutReset)}
+		says(mail.AboutRecovery), says(mail.AboutLocked), says(mail.AboutReset),
+		says(mail.AboutForgot), says(mail.AboutElsewhere)}
 }
 
 func TestLetters(t *testing.T) {

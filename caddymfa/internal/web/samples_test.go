@@ -196,6 +196,10 @@ func samples() []sample {
 		{"tokens-none", AdminTokens{Chrome: chromeOf(), Form: TokenForm{Days: 90, Scopes: scopeChoices(nil)}, Problem: say("tokens.problem.scopes")}},
 		{"setup", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12}},
 		{"setup-problem", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12, Problem: ProblemPasswordDiffers}},
+		{"forgot", Forgot{Chrome: visitor(), Email: "ana@acme.example", Mailed: true}},
+		{"forgot-problem", Forgot{Chrome: visitor(), Email: "ana", Mailed: true, Problem: ProblemEmail}},
+		{"forgot-sent", Forgot{Chrome: visitor(), Mailed: true, Sent: true}},
+		{"forgot-no-mail", Forgot{Chrome: visitor()}},
 		{"signed-out", SignedOut{Chrome: visitor()}},
 		{"signed-out-company", SignedOut{Chrome: visitor(), Elsewhere: "https://login.example/logout?client_id=a", Provider: "Echo Entra ID"}},
 		{"signed-out-everywhere", SignedOut{Chrome: visitor(), Everywhere: true}},
@@ -218,7 +222,7 @@ func samples() []sample {
 // fall over by leaving something out.
 func zeroes() []View {
 	return []View{Login{}, Password{}, Leave{}, BreakGlass{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
-		AdminPolicy{}, AdminPolicyPeople{}, AdminTrial{}, ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{},
+		AdminPolicy{}, AdminPolicyPeople{}, AdminTrial{}, ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{}, Forgot{},
 		AdminSSO{}, AdminClaim{}, AdminDomain{}, AdminConfirm{Title: say("confirm.stop.title", "domain", ""), Button: say("confirm.stop.next")}, AdminConflict{}, AdminSetUps{}, AdminProvider{}, AdminTested{}, AdminAudit{}, AdminTokens{},
 		MessageBusy}
 }

@@ -56,6 +56,7 @@ var pages = map[string]page{
 	"/login":                           {get: (*call).showLogin, post: (*call).postEmail, open: true},
 	"/login/password":                  {get: (*call).showPassword, post: (*call).postPassword, open: true},
 	"/login/passkey":                   {post: (*call).postPasskey, open: true},
+	"/forgot":                          {get: (*call).showForgot, post: (*call).postForgot, open: true},
 	"/setup":                           {get: (*call).showSetUp, post: (*call).postSetUp, open: true},
 	"/signed-out":                      {get: (*call).showSignedOut, open: true},
 	"/logout":                          {post: (*call).postLogout, open: true},

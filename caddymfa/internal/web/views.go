@@ -337,6 +337,18 @@ type SetUp struct {
 // Name is the view's template.
 func (SetUp) Name() string { return "setup" }
 
+// Forgot helps somebody who forgot their password.
+type Forgot struct {
+	Chrome
+	Email   string // as typed before
+	Mailed  bool   // mails can be sent; otherwise the page says whom to ask
+	Sent    bool   // one is under way, if the address is somebody's
+	Problem Text
+}
+
+// Name is the view's template.
+func (Forgot) Name() string { return "forgot" }
+
 // SignedOut says that a session has ended.
 type SignedOut struct {
 	Chrome
