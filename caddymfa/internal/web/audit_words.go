@@ -35,6 +35,7 @@ var auditActions = map[string]Text{
 	"enter":                 say("audit.action.enter"),
 	"export_audit":          say("audit.action.exportaudit"),
 	"lock":                  say("audit.action.lock"),
+	"mail":                  say("audit.action.mail"),
 	"recovery_codes":        say("audit.action.recoverycodes"),
 	"remove_factor":         say("audit.action.removefactor"),
 	"remove_member":         say("audit.action.removemember"),
