@@ -7,6 +7,7 @@ import (
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net"
 	netmail "net/mail"
 	"strings"
 
@@ -22,7 +23,9 @@ func (m *Module) Send(ctx context.Context, message notify.Message) error {
 	if err != nil {
 		return fmt.Errorf("%w: %w", notify.ErrRefused, err)
 	}
-	client, err := mail.NewClient(m.host, m.options()...)
+	ctx, cancel := context.WithTimeout(ctx, m.timeout)
+	defer cancel()
+	client, err := mail.NewClient(m.host, m.options(ctx)...)
 	if err != nil {
 		return fmt.Errorf("preparing a connection to %s: %w", m.Server, err)
 	}
@@ -55,10 +58,23 @@ func (m *Module) compose(message notify.Message) (*mail.Msg, error) {
 	return msg, nil
 }
 
-func (m *Module) options() []mail.Option {
+func (m *Module) options(ctx context.Context) []mail.Option {
+	secure := &tls.Config{ServerName: m.host, RootCAs: m.trusted, MinVersion: tls.VersionTLS12}
 	options := []mail.Option{
-		mail.WithPort(m.port), mail.WithTimeout(m.timeout), mail.WithHELO(m.domain),
-		mail.WithTLSConfig(&tls.Config{ServerName: m.host, RootCAs: m.trusted, MinVersion: tls.VersionTLS12}),
+		mail.WithPort(m.port), mail.WithTimeout(m.timeout), mail.WithHELO(m.domain), mail.WithTLSConfig(secure),
+		// The library stops dialling when the context is done, and would go on
+		// waiting for a server that took the connection and says nothing.
+		mail.WithDialContextFunc(func(dial context.Context, network, address string) (net.Conn, error) {
+			conn, err := new(net.Dialer).DialContext(dial, network, address)
+			if err != nil {
+				return nil, err
+			}
+			context.AfterFunc(ctx, func() { conn.Close() })
+			if m.TLS == tlsImplicit {
+				return tls.Client(conn, secure), nil
+			}
+			return conn, nil
+		}),
 	}
 	switch {
 	case m.InsecurePlaintext:
