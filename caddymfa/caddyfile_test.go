@@ -279,6 +279,7 @@ func TestExamples(t *testing.T) {
 			for _, of := range []string{"ENTRA", "ADFS", "KEYCLOAK", "OKTA"} {
 				t.Setenv("ACME_"+of+"_SECRET", "a secret")
 			}
+			t.Setenv("DATABASE_URL", "postgres://mfa@127.0.0.1/mfa")
 			t.Setenv("PARTNER_PASSWORD_HASH", "$2a$04$"+strings.Repeat("a", 53))
 
 			var cfg caddy.Config
