@@ -29,7 +29,7 @@ check: ## gofmt, go vet and staticcheck
 	$(GO) run $(STATICCHECK) ./... ./.ci/testall
 
 unit: ## every test, with the race detector; a skipped test fails
-	$(GO) run ./.ci/testall -race -vet=off ./... ./.ci/testall
+	$(GO) run ./.ci/testall -race -vet=off -timeout 40m ./... ./.ci/testall
 
 build: ## build bin/caddy, with Caddy's standard modules and this one
 	$(GO) build -o bin/caddy ./cmd/caddy
