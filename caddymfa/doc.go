@@ -20,6 +20,7 @@
 //	audit.go          what happened, as a row and as a log line
 //	metrics.go        everything that is counted
 //	companies.go      declared domains and identity providers, and their kinds
+//	mail.go           what carries mails, and what they tell people
 //	demonstrate.go    accounts and people to try it with
 //	admin.go          admin.api.mfa
 //	command*.go       `caddy mfa`, which speaks to it
@@ -33,10 +34,16 @@
 //	                  mfa.storage.postgres; postgrestest runs servers for tests
 //	factor/           the contracts of second factors: codes, and keys
 //	  totp/           authenticator apps
+//	  webauthn/       security keys and passkeys: the guest mfa.factors.webauthn
 //	identity/         the contract of identity providers
 //	  ldap/           Active Directory: the guest mfa.identity.ldap
 //	  oidc/           OpenID Connect: the guest mfa.identity.oidc; idptest is a provider for tests
+//	notify/           the contract of what carries mails
+//	  smtp/           a mail server: the guest mfa.notifiers.smtp
 //	internal/
+//	  audit/          the chain of what happened, and whether it is whole
+//	  api/            what an account's own programs may do, with tokens
+//	  mail/           the outbox: what is mailed, once each
 //	  facts/          what the rule may look at, from memory or storage
 //	  login/          what a person does to get in and to care for credentials
 //	  session/        tokens, signing keys, cookies
