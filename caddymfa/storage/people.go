@@ -116,6 +116,14 @@ type Memberships interface {
 	PutMembership(ctx context.Context, m Membership) error
 	// RemoveMembership ends a membership, or returns ErrNotFound.
 	RemoveMembership(ctx context.Context, account, user string) error
+	// PutMembershipKeepingAdmin works as PutMembership does, but returns
+	// ErrLastAdmin where an administrator would no longer be one, and no other is
+	// left who can sign in: joined, not disabled, and with a password, a passkey,
+	// or an address whose domain leads to an identity provider. Of two
+	// administrators who go at the same moment, on any nodes, one stays.
+	PutMembershipKeepingAdmin(ctx context.Context, m Membership) error
+	// RemoveMembershipKeepingAdmin is RemoveMembership under the same condition.
+	RemoveMembershipKeepingAdmin(ctx context.Context, account, user string) error
 	// Snooze records "Not now" until the given time, or returns ErrNotFound.
 	Snooze(ctx context.Context, account, user string, until time.Time) error
 }

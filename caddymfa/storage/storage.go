@@ -18,6 +18,9 @@ var (
 	// ErrSpent means that something good for one use was used before, or has
 	// expired.
 	ErrSpent = errors.New("used before or expired")
+	// ErrLastAdmin means that an account would be left without an administrator
+	// who can sign in.
+	ErrLastAdmin = errors.New("the account's last administrator who can sign in")
 )
 
 // Storage is everything the gate remembers. Consumers ask for the small

@@ -187,10 +187,15 @@ func (s *Service) join(ctx context.Context, row storage.IdentityProvider, l Link
 	if next == m {
 		return nil
 	}
-	if err := s.Store.PutMembership(ctx, next); err != nil {
+	e := storage.Event{At: s.Now(), Action: "add_member", Outcome: "ok", Reason: mfa.BySSO, User: user.ID, Account: row.Account,
+		Detail: next.Role.String() + " " + through(row)}
+	err = s.Store.PutMembershipKeepingAdmin(ctx, next)
+	if errors.Is(err, storage.ErrLastAdmin) { // the company's groups may lock nobody out of the account: they stay, and come in
+		e.Outcome, e.Reason, err = "refused", "last_admin", nil
+	}
+	if err != nil {
 		return err
 	}
-	s.Record(ctx, storage.Event{At: s.Now(), Action: "add_member", Outcome: "ok", Reason: mfa.BySSO, User: user.ID, Account: row.Account,
-		Detail: next.Role.String() + " " + through(row)})
+	s.Record(ctx, e)
 	return nil
 }

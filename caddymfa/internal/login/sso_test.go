@@ -153,6 +153,10 @@ func TestSSOGroupsMakeAdministrators(t *testing.T) {
 	w := newWorld(t)
 	w.account("acme", mfa.Optional)
 	corp := w.company("acme", "page", issuer, "acme.example", false, Linking{Join: true, Admins: []string{"Portal Admins"}})
+	other := w.person("bea@elsewhere.example")
+	if err := w.store.PutMembership(t.Context(), storage.Membership{Account: "acme", User: other.ID, Role: mfa.RoleAdmin, State: mfa.Joined, Created: w.now()}); err != nil {
+		t.Fatal(err)
+	}
 	for _, c := range []struct {
 		groups []string
 		want   mfa.Role
@@ -162,6 +166,36 @@ func TestSSOGroupsMakeAdministrators(t *testing.T) {
 		if m, err := w.store.Membership(t.Context(), "acme", s.User); err != nil || m.Role != c.want {
 			t.Errorf("in %q: %v, %v", c.groups, m.Role, err)
 		}
+	}
+}
+
+// A company's groups cannot leave an account without an administrator: the last
+// one stays, and comes in all the same.
+func TestSSOGroupsKeepTheLastAdministrator(t *testing.T) {
+	w := newWorld(t)
+	w.account("acme", mfa.Optional)
+	corp := w.company("acme", "page", issuer, "acme.example", false, Linking{Join: true, Admins: []string{"Portal Admins"}})
+	corp.who.Groups = []string{"Portal Admins"}
+	ana := w.mustThrough("acme-page", nil).User
+	role := func() mfa.Role {
+		m, err := w.store.Membership(t.Context(), "acme", ana)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return m.Role
+	}
+	corp.who.Groups = []string{"Staff"}
+	if s := w.mustThrough("acme-page", nil); s.Account != "acme" || role() != mfa.RoleAdmin {
+		t.Errorf("the last administrator is a %v, in %q", role(), s.Account)
+	}
+	if !w.said("add_member", "refused", "last_admin") {
+		t.Errorf("the audit does not say so: %+v", w.events)
+	}
+	corp.who.Subject, corp.who.Email, corp.who.Groups = "subject-2", "bea@acme.example", []string{"Portal Admins"}
+	w.mustThrough("acme-page", nil)
+	corp.who.Subject, corp.who.Email, corp.who.Groups = "subject-1", "ana@acme.example", []string{"Staff"}
+	if w.mustThrough("acme-page", nil); role() != mfa.RoleMember {
+		t.Errorf("with another administrator, she is a %v", role())
 	}
 }
 

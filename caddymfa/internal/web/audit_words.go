@@ -96,6 +96,7 @@ var auditReasons = map[string]Text{
 	"by_person":      say("audit.reason.byperson"),
 	"created":        say("audit.reason.created"),
 	"everywhere":     say("audit.reason.everywhere"),
+	"last_admin":     say("audit.reason.lastadmin"),
 	"member":         say("audit.reason.member"),
 	"optional":       say("audit.reason.optional"),
 	"passkey":        say("audit.reason.passkey"),

@@ -77,9 +77,23 @@ func (s *Store) WithoutPassword(ctx context.Context, account, domain, after stri
 
 // PutMembership implements [storage.Memberships].
 func (s *Store) PutMembership(ctx context.Context, m storage.Membership) error {
+	return s.putMembership(ctx, m, false)
+}
+
+// PutMembershipKeepingAdmin implements [storage.Memberships].
+func (s *Store) PutMembershipKeepingAdmin(ctx context.Context, m storage.Membership) error {
+	return s.putMembership(ctx, m, m.Role != mfa.RoleAdmin || m.State != mfa.Joined)
+}
+
+func (s *Store) putMembership(ctx context.Context, m storage.Membership, keepAdmin bool) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectMembership, m.User)
 		return t.alter(ctx, m.User, func() error {
+			if keepAdmin {
+				if err := t.keepAdmin(ctx, m.Account, m.User); err != nil {
+					return err
+				}
+			}
 			_, err := t.exec(ctx, `INSERT INTO memberships (`+membershipColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
 				ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role, state = excluded.state, origin = excluded.origin`,
 				m.Account, m.User, m.Role.String(), m.State.String(), micros(m.SnoozedUntil), originName(m.Origin), micros(m.Created))
@@ -94,8 +108,22 @@ func (s *Store) PutMembership(ctx context.Context, m storage.Membership) error {
 
 // RemoveMembership implements [storage.Memberships].
 func (s *Store) RemoveMembership(ctx context.Context, account, user string) error {
+	return s.removeMembership(ctx, account, user, false)
+}
+
+// RemoveMembershipKeepingAdmin implements [storage.Memberships].
+func (s *Store) RemoveMembershipKeepingAdmin(ctx context.Context, account, user string) error {
+	return s.removeMembership(ctx, account, user, true)
+}
+
+func (s *Store) removeMembership(ctx context.Context, account, user string, keepAdmin bool) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectMembership, user)
+		if keepAdmin {
+			if err := t.keepAdmin(ctx, account, user); err != nil {
+				return err
+			}
+		}
 		return t.touch(ctx, storage.ErrNotFound,
 			`DELETE FROM memberships WHERE account_id = ? AND user_id = ?`, account, user)
 	})
@@ -103,6 +131,27 @@ func (s *Store) RemoveMembership(ctx context.Context, account, user string) erro
 		return fmt.Errorf("removing user %q from account %q: %w", user, account, err)
 	}
 	return nil
+}
+
+// keepAdmin returns ErrLastAdmin if somebody who is about to go is an
+// administrator of an account, and no other one could sign in. The account's row
+// is locked first, so that two who go at once are looked at one after the other.
+func (t *tx) keepAdmin(ctx context.Context, account, user string) error {
+	if _, err := one(ctx, t, scanText, `SELECT id FROM accounts WHERE id = ?`+t.ForUpdate, account); err != nil {
+		return err
+	}
+	const admin = `FROM memberships m WHERE m.account_id = ? AND m.role = 'admin' AND m.state = 'joined' AND `
+	going, err := all(ctx, t, scanText, `SELECT m.user_id `+admin+`m.user_id = ?`, account, user)
+	if err != nil || len(going) == 0 {
+		return err
+	}
+	staying, err := all(ctx, t, scanText, `SELECT m.user_id `+admin+`m.user_id <> ? AND m.user_disabled = 0
+		AND (m.has_password = 1 OR m.enrolled LIKE '%webauthn%' OR EXISTS (SELECT 1 FROM domains d JOIN identity_providers p ON p.id = d.provider_id
+			WHERE d.name = m.domain AND d.verified = 1 AND p.disabled = 0)) LIMIT 1`, account, user)
+	if err == nil && len(staying) == 0 {
+		err = storage.ErrLastAdmin
+	}
+	return err
 }
 
 // Snooze implements [storage.Memberships].

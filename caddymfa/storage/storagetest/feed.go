@@ -85,6 +85,13 @@ var telling = []struct {
 	{"RemoveMembership", func(t *testing.T, s storage.Storage) error {
 		return s.RemoveMembership(t.Context(), "acme", "u1")
 	}, told(storage.SubjectMembership, "u1")},
+	{"PutMembershipKeepingAdmin", func(t *testing.T, s storage.Storage) error {
+		member(t, s, "acme", "u2")
+		return nil
+	}, told(storage.SubjectMembership, "u2")},
+	{"RemoveMembershipKeepingAdmin", func(t *testing.T, s storage.Storage) error {
+		return s.RemoveMembershipKeepingAdmin(t.Context(), "acme", "u1")
+	}, told(storage.SubjectMembership, "u1")},
 	{"Snooze", func(t *testing.T, s storage.Storage) error {
 		return s.Snooze(t.Context(), "acme", "u1", now)
 	}, told(storage.SubjectMembership, "u1")},

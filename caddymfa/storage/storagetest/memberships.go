@@ -2,6 +2,8 @@ package storagetest
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"testing"
 	"time"
 
@@ -156,5 +158,93 @@ var membershipChecks = []check{
 		same(t, got, []string{"a@a_c.example", "b@a_c.example", "c@a_c.example"})
 		same(t, len(value(s.WithoutPassword(t.Context(), "acme", "%", "", 9))(t)), 0)
 		same(t, len(value(s.WithoutPassword(t.Context(), "acme", "a_c.example", "", 0))(t)), 0)
+	}},
+	{"an account keeps an administrator who can sign in", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		account(t, s, "other")
+		admin := func(account, id string, more func(*storage.User)) storage.Membership {
+			u := storage.User{ID: id, Email: id + "@acme.example", PasswordHash: "hash", Created: now}
+			more(&u)
+			must(t, s.CreateUser(t.Context(), u))
+			m := storage.Membership{Account: account, User: id, Role: mfa.RoleAdmin, State: mfa.Joined, Created: now}
+			must(t, s.PutMembership(t.Context(), m))
+			return m
+		}
+		going := admin("acme", "going", func(*storage.User) {})
+		admin("other", "elsewhere", func(*storage.User) {})
+		lonely := func(why string) {
+			t.Helper()
+			lesser, invited := going, going
+			lesser.Role, invited.State = mfa.RoleMember, mfa.Invited
+			for _, err := range []error{s.PutMembershipKeepingAdmin(t.Context(), lesser), s.PutMembershipKeepingAdmin(t.Context(), invited),
+				s.RemoveMembershipKeepingAdmin(t.Context(), "acme", "going")} {
+				if !errors.Is(err, storage.ErrLastAdmin) {
+					t.Errorf("%s: %v", why, err)
+				}
+			}
+			same(t, value(s.Membership(t.Context(), "acme", "going"))(t), going)
+		}
+		lonely("alone")
+		admin("acme", "off", func(u *storage.User) { u.Disabled = true })
+		lonely("with one who is disabled")
+		invited := admin("acme", "invited", func(*storage.User) {})
+		invited.State = mfa.Invited
+		must(t, s.PutMembership(t.Context(), invited))
+		lonely("with one who is invited")
+		without := admin("acme", "without", func(u *storage.User) { u.PasswordHash = "" })
+		lonely("with one who has no way to sign in")
+
+		// Who is no administrator, or stays one, may change; and so may anybody with
+		// one who signs in by a passkey, or where their domain leads.
+		must(t, s.PutMembershipKeepingAdmin(t.Context(), going))
+		user(t, s, "u1")
+		must(t, s.PutMembershipKeepingAdmin(t.Context(), storage.Membership{Account: "acme", User: "u1", Role: mfa.RoleMember, State: mfa.Joined, Created: now}))
+		must(t, s.RemoveMembershipKeepingAdmin(t.Context(), "acme", "u1"))
+		lesser := going
+		lesser.Role = mfa.RoleMember
+		again := func() {
+			t.Helper()
+			must(t, s.PutMembershipKeepingAdmin(t.Context(), lesser))
+			must(t, s.PutMembership(t.Context(), going))
+		}
+		must(t, s.CreateFactor(t.Context(), storage.Factor{ID: "key", User: without.User, Kind: mfa.WebAuthn, State: []byte("x"), Created: now}, 10))
+		again()
+		must(t, s.RemoveFactor(t.Context(), without.User, "key"))
+		lonely("with one whose passkey is gone")
+		must(t, s.PutProvider(t.Context(), storage.IdentityProvider{ID: "idp", Account: "other", Kind: "oidc", Settings: []byte("x"), Trust: mfa.Precedence, Created: now}))
+		d := storage.Domain{Account: "other", Name: "acme.example", Provider: "idp", Created: now}
+		must(t, s.PutDomain(t.Context(), d))
+		lonely("with one whose domain is only claimed")
+		d.Verified = true
+		must(t, s.PutDomain(t.Context(), d))
+		again()
+		_, err := s.UpdateProvider(t.Context(), "idp", func(p *storage.IdentityProvider) error { p.Disabled = true; return nil })
+		must(t, err)
+		lonely("with one whose provider is switched off")
+		refuses(t, s.RemoveMembershipKeepingAdmin(t.Context(), "acme", "nobody"), storage.ErrNotFound)
+		refuses(t, s.RemoveMembershipKeepingAdmin(t.Context(), "nowhere", "going"), storage.ErrNotFound)
+	}},
+	{"of administrators who all go at once, one stays", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		for i := range rivals {
+			id := fmt.Sprintf("u%02d", i)
+			must(t, s.CreateUser(t.Context(), storage.User{ID: id, Email: id + "@acme.example", PasswordHash: "hash", Created: now}))
+			must(t, s.PutMembership(t.Context(), storage.Membership{Account: "acme", User: id, Role: mfa.RoleAdmin, State: mfa.Joined, Created: now}))
+		}
+		refused := 0
+		for _, err := range race(rivals, func(i int) error {
+			id := fmt.Sprintf("u%02d", i)
+			if i%2 == 0 {
+				return s.RemoveMembershipKeepingAdmin(t.Context(), "acme", id)
+			}
+			return s.PutMembershipKeepingAdmin(t.Context(), storage.Membership{Account: "acme", User: id, Role: mfa.RoleMember, State: mfa.Joined, Created: now})
+		}) {
+			if err != nil {
+				refuses(t, err, storage.ErrLastAdmin)
+				refused++
+			}
+		}
+		same(t, len(value(s.Administrators(t.Context(), "acme"))(t)), 1)
+		same(t, refused, 1)
 	}},
 }
