@@ -45,9 +45,13 @@ var layers = map[string][]string{
 	"~/identity/ldap/sambatest": {},
 	"~/storage/postgres":        {"~/mfa", "~/storage", "~/storage/sqlstore"},
 	// Real database servers, for tests only.
-	"~/storage/postgres/postgrestest": {},
+	"~/storage/postgres/postgrestest": {"~/internal/freeport"},
 	// A provider for tests, here and of the built program.
 	"~/identity/oidc/idptest": {},
+
+	// What tests of the built program share, and ports for servers of tests.
+	"~/integration/gatetest": {"~/internal/freeport"},
+	"~/internal/freeport":    {},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
 	"~/internal/audit":   {"~/storage", "~/internal/seal"},
@@ -94,13 +98,14 @@ var others = map[string][]string{
 	"golang.org/x/crypto/bcrypt":           {"~"},
 	"golang.org/x/crypto/chacha20poly1305": {"~/internal/seal"},
 	"golang.org/x/text":                    {"~/storage"},
+	"golang.org/x/net/html":                {"~/integration/gatetest"},
 	"golang.org/x/net/idna":                {"~/storage"},
 	"golang.org/x/net/publicsuffix":        {"~/internal/admin"},
 	"golang.org/x/term":                    {"~"},
 	"golang.org/x/sync":                    {"~/internal/session"},
 	"github.com/golang-jwt/jwt/v5":         {"~/internal/session", "~/identity/oidc/idptest"},
 	"github.com/maypok86/otter/v2":         {"~", "~/internal/facts", "~/internal/session", "~/internal/trial"},
-	"github.com/pquerna/otp":               {"~/factor/totp"},
+	"github.com/pquerna/otp":               {"~/factor/totp", "~/integration/gatetest"},
 	"github.com/boombuler/barcode":         {"~/factor/totp"},
 	"github.com/google/jsonschema-go":      {"~/internal/api"},
 	"modernc.org/sqlite":                   {"~/storage/sqlite"},

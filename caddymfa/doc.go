@@ -55,8 +55,9 @@
 //	  trial/          what a mode that is only tried would have meant
 //	  operate/        what operators declare and do
 //	  adminapi/       the same over HTTP, for the admin endpoint
+//	  freeport/       ports for servers of tests
 //	integration/      tests over the built program; fleet has those of several
-//	                  nodes
+//	                  nodes; gatetest is what both share
 //
 // Imports go one way: mfa knows nobody; contracts know mfa; guests know their
 // contract and Caddy; internal knows contracts, not Caddy; this package knows

@@ -15,6 +15,8 @@ import (
 
 	"github.com/chromedp/chromedp"
 	"golang.org/x/crypto/bcrypt"
+
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 )
 
 // providerDir is where .ci/deps installs the OpenID provider of the tests.
@@ -32,14 +34,14 @@ type company struct {
 	address string // its issuer
 	secret  string // the file that holds companySecret
 	people  map[string]map[string]any
-	log     *output
+	log     *gatetest.Output
 	stdin   io.Closer
 	done    chan struct{}
 }
 
 func newCompany(t *testing.T, name string, people ...string) *company {
 	t.Helper()
-	c := &company{t: t, name: name, port: freePort(t), secret: filepath.Join(t.TempDir(), "secret"), people: make(map[string]map[string]any)}
+	c := &company{t: t, name: name, port: gatetest.Port(t), secret: filepath.Join(t.TempDir(), "secret"), people: make(map[string]map[string]any)}
 	c.address = fmt.Sprintf("http://127.0.0.1:%d", c.port)
 	for _, email := range people {
 		c.people[email] = map[string]any{"name": "Person of " + name}
@@ -113,7 +115,7 @@ func (c *company) open(g *gate) {
 		c.t.Fatal(err)
 	}
 	cmd := exec.Command(node(), filepath.Join(dir, "provider.mjs"))
-	c.log = new(output)
+	c.log = new(gatetest.Output)
 	cmd.Stdout, cmd.Stderr = c.log, c.log
 	stdin, err := cmd.StdinPipe()
 	if err == nil {

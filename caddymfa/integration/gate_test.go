@@ -4,7 +4,6 @@ package integration_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/tls"
 	"fmt"
 	"net"
@@ -17,64 +16,19 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 )
 
 // password is everybody's in the demonstration.
-const password = "correct horse battery staple"
-
-// caddy is the binary under test, built once, with the race detector: what it
-// finds fails the test that provoked it.
-var caddy struct {
-	once   sync.Once
-	binary string
-	err    error
-}
+const password = gatetest.Password
 
 func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "caddymfa")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	caddy.binary = filepath.Join(dir, "caddy")
 	code := m.Run()
 	if chromium.cancel != nil {
 		chromium.cancel()
 	}
-	os.RemoveAll(dir)
 	os.Exit(code)
-}
-
-func binary(t *testing.T) string {
-	t.Helper()
-	caddy.once.Do(func() {
-		out, err := exec.Command("go", "build", "-race", "-o", caddy.binary, "../../cmd/caddy").CombinedOutput()
-		if err != nil {
-			caddy.err = fmt.Errorf("%w\n%s", err, out)
-		}
-	})
-	if caddy.err != nil {
-		t.Fatal(caddy.err)
-	}
-	return caddy.binary
-}
-
-// output collects what a process prints while others read it.
-type output struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (o *output) Write(p []byte) (int, error) {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.Write(p)
-}
-
-func (o *output) String() string {
-	o.mu.Lock()
-	defer o.mu.Unlock()
-	return o.b.String()
 }
 
 // gate is one running Caddy with its own data directory.
@@ -83,22 +37,10 @@ type gate struct {
 	dir     string
 	address string // http://localhost:port
 	admin   string // host:port of the admin endpoint
-	log     *output
-	cmd     *exec.Cmd
-	done    chan struct{}
+	log     *gatetest.Output
+	process *gatetest.Process
 	mu      sync.Mutex
 	secrets []string
-}
-
-// freePort returns a port that nobody listened on just now.
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
 }
 
 // newGate prepares a Caddy that runs Caddyfile.example, with other ports only,
@@ -112,9 +54,9 @@ func newGate(t *testing.T, edits ...func(string) string) *gate {
 	if n := strings.Count(string(text), "8080"); n != 1 {
 		t.Fatalf("Caddyfile.example names port 8080 %d times", n)
 	}
-	port, admin := freePort(t), freePort(t)
+	port, admin := gatetest.Port(t), gatetest.Port(t)
 	g := &gate{
-		t: t, dir: t.TempDir(), log: new(output),
+		t: t, dir: t.TempDir(), log: new(gatetest.Output),
 		address: fmt.Sprintf("http://localhost:%d", port),
 		admin:   fmt.Sprintf("localhost:%d", admin),
 	}
@@ -173,27 +115,15 @@ func (g *gate) write(config string) {
 // data is where Caddy keeps what must survive.
 func (g *gate) data() string { return filepath.Join(g.dir, "data", "caddy") }
 
-func (g *gate) command(args ...string) *exec.Cmd {
-	cmd := exec.Command(binary(g.t), args...)
-	cmd.Dir = g.dir
-	cmd.Env = append(os.Environ(), "HOME="+g.dir, "XDG_DATA_HOME="+filepath.Join(g.dir, "data"), "XDG_CONFIG_HOME="+filepath.Join(g.dir, "config"))
-	return cmd
-}
+func (g *gate) command(args ...string) *exec.Cmd { return gatetest.Command(g.t, g.dir, args...) }
 
 func (g *gate) start() {
 	g.t.Helper()
-	g.cmd = g.command("run", "--config", g.config(), "--adapter", "caddyfile")
-	g.cmd.Stdout, g.cmd.Stderr = g.log, g.log
-	if err := g.cmd.Start(); err != nil {
-		g.t.Fatal(err)
-	}
-	done := make(chan struct{})
-	g.done = done
-	go func() { g.cmd.Wait(); close(done) }()
+	g.process = gatetest.Start(g.t, g.command("run", "--config", g.config(), "--adapter", "caddyfile"), g.log)
 	client := &http.Client{Timeout: 5 * time.Second, Transport: transport()}
 	g.until("Caddy serves", func() bool {
 		select {
-		case <-done:
+		case <-g.process.Ended:
 			g.t.Fatalf("Caddy ended:\n%s", g.log)
 		default:
 		}
@@ -214,35 +144,14 @@ func transport() *http.Transport {
 // until waits for a condition.
 func (g *gate) until(what string, holds func() bool) {
 	g.t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 40*time.Second)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !holds() {
-		select {
-		case <-ctx.Done():
-			lines := strings.Split(g.log.String(), "\n")
-			g.t.Fatalf("gave up waiting until %s; the log ends:\n%s", what, strings.Join(lines[max(0, len(lines)-10):], "\n"))
-		case <-tick.C:
-		}
-	}
+	gatetest.Until(g.t, g.log, what, holds)
 }
 
 // stop ends Caddy as an operator does.
-func (g *gate) stop() { g.signal(syscall.SIGTERM) }
+func (g *gate) stop() { g.process.End(syscall.SIGTERM) }
 
 // kill ends Caddy as a power cut does.
-func (g *gate) kill() { g.signal(syscall.SIGKILL) }
-
-func (g *gate) signal(s syscall.Signal) {
-	g.cmd.Process.Signal(s)
-	select {
-	case <-g.done:
-	case <-time.After(30 * time.Second):
-		g.cmd.Process.Kill()
-		g.t.Errorf("Caddy did not end after %v", s)
-	}
-}
+func (g *gate) kill() { g.process.End(syscall.SIGKILL) }
 
 func (g *gate) restart() {
 	g.t.Helper()
@@ -264,19 +173,10 @@ func (g *gate) secret(values ...string) {
 // end stops Caddy and reads what it logged.
 func (g *gate) end() {
 	g.stop()
-	log := g.log.String()
-	if strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
-		g.t.Errorf("Caddy raced or panicked:\n%s", log)
-	}
-	// The console tells the demonstration's password once, as it must.
-	log = strings.ReplaceAll(log, "Password of everybody: "+password, "")
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	for _, secret := range append(g.secrets, password) {
-		if strings.Contains(log, secret) {
-			g.t.Errorf("the log holds the secret %q", secret)
-		}
-	}
+	// The console tells the demonstration's password once, as it must.
+	gatetest.Clean(g.t, strings.ReplaceAll(g.log.String(), "Password of everybody: "+password, ""), g.secrets...)
 }
 
 // run executes caddy with these arguments.

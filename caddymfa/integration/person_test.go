@@ -5,14 +5,13 @@ import (
 	"net/http"
 	"net/http/cookiejar"
 	"net/url"
-	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/pquerna/otp"
-	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
+
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 )
 
 // person is somebody with a browser without JavaScript, who reads pages and
@@ -43,7 +42,7 @@ type page struct {
 	header http.Header
 	path   string // path and query that were asked for
 	body   string
-	root   *html.Node
+	gatetest.Document
 }
 
 // is fails the test unless the page has this status and words.
@@ -69,81 +68,20 @@ func (pg *page) to(t *testing.T, path string) *page {
 	return pg
 }
 
-// nodes returns the elements for which holds is true.
-func (pg *page) nodes(holds func(n *html.Node) bool) []*html.Node {
-	var found []*html.Node
-	for n := range pg.root.Descendants() {
-		if n.Type == html.ElementNode && holds(n) {
-			found = append(found, n)
-		}
-	}
-	return found
-}
-
-func attr(n *html.Node, name string) string {
-	for _, a := range n.Attr {
-		if a.Key == name {
-			return a.Val
-		}
-	}
-	return ""
-}
-
-func has(n *html.Node, name string) bool {
-	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
-}
-
-func text(n *html.Node) string {
-	var b strings.Builder
-	for d := range n.Descendants() {
-		if d.Type == html.TextNode && d.Parent.Data != "style" && d.Parent.Data != "script" {
-			b.WriteString(d.Data)
-		}
-	}
-	return strings.Join(strings.Fields(b.String()), " ")
-}
-
-func (pg *page) text() string { return text(pg.root) }
+func (pg *page) text() string { return gatetest.Text(pg.Node) }
 
 // byID returns the text of the element with this id.
-func (pg *page) byID(id string) string {
-	found := pg.nodes(func(n *html.Node) bool { return attr(n, "id") == id })
-	if len(found) != 1 {
-		return ""
-	}
-	return text(found[0])
-}
+func (pg *page) byID(id string) string { return pg.ByID(id) }
 
-// form returns the fields that the form for this action brings along: of what
-// can be chosen, only what is.
-func (pg *page) form(action string) (url.Values, bool) {
-	found := pg.nodes(func(n *html.Node) bool { return n.Data == "form" && attr(n, "action") == action })
-	if len(found) == 0 {
-		return nil, false
-	}
-	fields := url.Values{}
-	for n := range found[0].Descendants() {
-		choice := attr(n, "type") == "radio" || attr(n, "type") == "checkbox"
-		if n.Type == html.ElementNode && n.Data == "input" && attr(n, "name") != "" && (!choice || has(n, "checked")) {
-			fields.Set(attr(n, "name"), attr(n, "value"))
-		}
-	}
-	return fields, true
-}
+// form returns the fields that the form for this action brings along.
+func (pg *page) form(action string) (url.Values, bool) { return pg.Form(action) }
 
 // ask sends one request as a browser does that navigates.
 func (p *person) ask(method, path, body string, header ...string) *page {
 	p.t.Helper()
-	r, err := http.NewRequest(method, p.g.address+path, strings.NewReader(body))
+	r, err := gatetest.Navigate(method, p.g.address, path, body)
 	if err != nil {
 		p.t.Fatal(err)
-	}
-	r.Header.Set("Accept", "text/html")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", p.g.address)
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
 	}
 	for i := 0; i+1 < len(header); i += 2 {
 		r.Header.Del(header[i])
@@ -160,7 +98,7 @@ func (p *person) ask(method, path, body string, header ...string) *page {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	root, err := html.Parse(strings.NewReader(string(text)))
+	root, err := gatetest.Read(string(text))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -169,7 +107,7 @@ func (p *person) ask(method, path, body string, header ...string) *page {
 			p.g.secret(c.Value)
 		}
 	}
-	return &page{status: res.StatusCode, header: res.Header, path: method + " " + path, body: string(text), root: root}
+	return &page{status: res.StatusCode, header: res.Header, path: method + " " + path, body: string(text), Document: root}
 }
 
 func (p *person) get(path string, header ...string) *page {
@@ -226,10 +164,7 @@ func (p *person) enroll(pg *page) *page {
 	p.g.secret(p.totp.secret)
 	code := p.totp.code(p.t)
 	pg = p.follow(p.send(pg, "/.mfa/enroll/totp", "code", code)).is(p.t, http.StatusOK)
-	p.codes = nil
-	for _, n := range pg.nodes(func(n *html.Node) bool { return slices.Contains(strings.Fields(attr(n, "class")), "recovery-code") }) {
-		p.codes = append(p.codes, text(n))
-	}
+	p.codes = pg.ByClass("recovery-code")
 	p.g.secret(p.codes...)
 	return pg
 }
@@ -267,7 +202,7 @@ func newAuthenticator(secret string) *authenticator {
 // without waiting.
 func (a *authenticator) code(t *testing.T) string {
 	t.Helper()
-	const period = 30
+	const period = gatetest.Period
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -284,19 +219,12 @@ func (a *authenticator) code(t *testing.T) string {
 	}
 }
 
-func (a *authenticator) at(t *testing.T, step int64) string {
-	t.Helper()
-	code, err := totp.GenerateCodeCustom(a.secret, time.Unix(step*30, 0), totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return code
-}
+func (a *authenticator) at(t *testing.T, step int64) string { return gatetest.Code(t, a.secret, step) }
 
 // tableRow returns what the portal shows beside a heading.
 func (pg *page) tableRow(heading string) string {
-	for _, tr := range pg.nodes(func(n *html.Node) bool { return n.Data == "tr" }) {
-		if name, value, ok := strings.Cut(text(tr), heading); ok && name == "" {
+	for _, tr := range pg.All(func(n *html.Node) bool { return n.Data == "tr" }) {
+		if name, value, ok := strings.Cut(gatetest.Text(tr), heading); ok && name == "" {
 			return value
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
+
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 )
 
 // toProvider begins a sign-in of an address, and returns what its provider is
@@ -19,11 +21,13 @@ import (
 func (p *person) toProvider(email, path string) (provider string, asked url.Values) {
 	p.t.Helper()
 	pg := p.follow(p.send(p.open(path), "/.mfa/login", "email", email)).is(p.t, 200)
-	links := pg.nodes(func(n *html.Node) bool { return n.Data == "a" && strings.Contains(attr(n, "class"), "primary") })
+	links := pg.All(func(n *html.Node) bool {
+		return n.Data == "a" && strings.Contains(gatetest.Attr(n, "class"), "primary")
+	})
 	if len(links) != 1 {
 		p.t.Fatalf("%s leads nowhere:\n%s", pg.path, pg.text())
 	}
-	u, err := url.Parse(attr(links[0], "href"))
+	u, err := url.Parse(gatetest.Attr(links[0], "href"))
 	if err != nil {
 		p.t.Fatal(err)
 	}

@@ -2,6 +2,7 @@ package ldap
 
 import (
 	"crypto/tls"
+	"fmt"
 	"net"
 	"sync"
 	"sync/atomic"
@@ -11,6 +12,7 @@ import (
 	"github.com/go-ldap/ldap/v3"
 
 	"github.com/caddymfa/gateway/caddymfa/identity/ldap/sambatest"
+	"github.com/caddymfa/gateway/caddymfa/internal/freeport"
 )
 
 // responder is a controller that does as it is told: for what a real one never
@@ -56,7 +58,11 @@ func respond(t *testing.T) *responder {
 		return 0, ""
 	}
 	r.entries = func(string) []entry { return []entry{someone} }
-	r.start(t, "127.0.0.1:0")
+	port, err := freeport.Take() // to listen there again after a stop
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.start(t, fmt.Sprintf("127.0.0.1:%d", port))
 	t.Cleanup(r.stop)
 	return r
 }

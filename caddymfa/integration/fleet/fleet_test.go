@@ -3,14 +3,11 @@
 package fleet_test
 
 import (
-	"bytes"
 	"encoding/json"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -20,12 +17,12 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 	"github.com/caddymfa/gateway/caddymfa/storage/postgres/postgrestest"
 )
 
 const (
-	password = "correct horse battery staple"
-	master   = "bm90IGEgc2VjcmV0LCBvbmx5IHVzZWQgYnkgdGVzdHM="
+	master = "bm90IGEgc2VjcmV0LCBvbmx5IHVzZWQgYnkgdGVzdHM="
 	// second is how long a change may take to be in force on every node.
 	second = time.Second
 	// soon bounds what is waited for.
@@ -34,139 +31,56 @@ const (
 
 // hash is of the password, and cheap: what is tested here is not the hashing.
 var hash = sync.OnceValue(func() string {
-	h, err := bcrypt.GenerateFromPassword([]byte(password), bcrypt.MinCost)
+	h, err := bcrypt.GenerateFromPassword([]byte(gatetest.Password), bcrypt.MinCost)
 	if err != nil {
 		panic(err)
 	}
 	return string(h)
 })
 
-var caddy struct {
-	once   sync.Once
-	binary string
-	err    error
-}
-
-func TestMain(m *testing.M) {
-	dir, err := os.MkdirTemp("", "caddymfa-fleet")
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		os.Exit(1)
-	}
-	caddy.binary = filepath.Join(dir, "caddy")
-	code := m.Run()
-	os.RemoveAll(dir)
-	os.Exit(code)
-}
-
-func binary(t *testing.T) string {
-	t.Helper()
-	caddy.once.Do(func() {
-		out, err := exec.Command("go", "build", "-race", "-o", caddy.binary, "../../../cmd/caddy").CombinedOutput()
-		if err != nil {
-			caddy.err = fmt.Errorf("%w\n%s", err, out)
-		}
-	})
-	if caddy.err != nil {
-		t.Fatal(caddy.err)
-	}
-	return caddy.binary
-}
-
-// process is one running Caddy.
-type process struct {
+// node is one running Caddy.
+type node struct {
 	name    string
 	address string // of the site
 	admin   string
-	log     log
-	cmd     *exec.Cmd
-	ended   chan struct{}
-}
-
-// log collects what a process prints while others read it.
-type log struct {
-	mu sync.Mutex
-	b  bytes.Buffer
-}
-
-func (l *log) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.Write(p)
-}
-
-func (l *log) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.b.String()
-}
-
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	log     *gatetest.Output
+	process *gatetest.Process
 }
 
 // run starts a Caddy with this configuration, in which PORT and ADMIN are
 // replaced, and ends it with the test.
-func run(t *testing.T, name, config string, env ...string) *process {
+func run(t *testing.T, name, config string, env ...string) *node {
 	t.Helper()
-	p := &process{
-		name: name, address: fmt.Sprintf("127.0.0.1:%d", freePort(t)), admin: fmt.Sprintf("127.0.0.1:%d", freePort(t)), ended: make(chan struct{}),
+	port := fmt.Sprint(gatetest.Port(t))
+	n := &node{
+		name: name, address: "127.0.0.1:" + port, admin: fmt.Sprintf("127.0.0.1:%d", gatetest.Port(t)), log: new(gatetest.Output),
 	}
 	dir := t.TempDir()
-	_, port, _ := net.SplitHostPort(p.address)
-	config = strings.NewReplacer("PORT", port, "ADMIN", p.admin).Replace(config)
+	config = strings.NewReplacer("PORT", port, "ADMIN", n.admin).Replace(config)
 	if err := os.WriteFile(filepath.Join(dir, "Caddyfile"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	p.cmd = exec.Command(binary(t), "run", "--config", filepath.Join(dir, "Caddyfile"), "--adapter", "caddyfile")
-	p.cmd.Env = append(os.Environ(), append(env, "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)...)
-	p.cmd.Stdout, p.cmd.Stderr = &p.log, &p.log
-	if err := p.cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	go func() {
-		p.cmd.Wait()
-		close(p.ended)
-	}()
+	cmd := gatetest.Command(t, dir, "run", "--config", "Caddyfile", "--adapter", "caddyfile")
+	cmd.Env = append(cmd.Env, env...)
+	n.process = gatetest.Start(t, cmd, n.log)
 	t.Cleanup(func() {
-		p.cmd.Process.Signal(syscall.SIGTERM)
-		select {
-		case <-p.ended:
-		case <-time.After(soon):
-			p.cmd.Process.Kill()
-			t.Errorf("%s did not end", name)
-		}
-		text := p.log.String()
-		if strings.Contains(text, "DATA RACE") || strings.Contains(text, "panic:") {
-			t.Errorf("%s raced or panicked:\n%s", name, text)
-		}
-		for _, secret := range []string{password, master, hash()} {
-			if strings.Contains(text, secret) {
-				t.Errorf("the log of %s holds a secret", name)
-			}
-		}
+		n.process.End(syscall.SIGTERM)
+		gatetest.Clean(t, n.log.String(), master, hash())
 	})
-	return p
+	return n
 }
 
 // fleet is some nodes on one database, and a load balancer before them.
 type fleet struct {
 	t     *testing.T
-	nodes []*process
-	front *process
+	nodes []*node
+	front *node
 }
 
 // newFleet starts one node for each DSN, all at the same moment, and waits until
 // they serve. Options are more lines for the global option.
 func newFleet(t *testing.T, options string, dsns ...string) *fleet {
 	t.Helper()
-	binary(t)
 	f := &fleet{t: t}
 	var upstreams []string
 	for i, dsn := range dsns {
@@ -209,8 +123,8 @@ http://:PORT {
 	for _, n := range append(f.nodes, f.front) {
 		f.until(n.name+" serves", func() bool {
 			select {
-			case <-n.ended:
-				t.Fatalf("%s ended:\n%s", n.name, n.log.String())
+			case <-n.process.Ended:
+				t.Fatalf("%s ended:\n%s", n.name, n.log)
 			default:
 			}
 			res, err := client.Get("http://" + n.address + "/.mfa/health")
@@ -227,13 +141,7 @@ http://:PORT {
 // until waits for a condition.
 func (f *fleet) until(what string, holds func() bool) {
 	f.t.Helper()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for deadline := time.Now().Add(soon); !holds(); <-tick.C {
-		if time.Now().After(deadline) {
-			f.t.Fatalf("gave up waiting until %s", what)
-		}
-	}
+	gatetest.Until(f.t, f.front.log, what, holds)
 }
 
 // operate asks a node's admin endpoint for something, which must be done.

@@ -6,14 +6,17 @@ import (
 	"maps"
 	"net/http"
 	"net/url"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/pquerna/otp"
-	"github.com/pquerna/otp/totp"
+	"golang.org/x/net/html"
+
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 )
+
+// host is what people have in their address bar, whichever node answers.
+const host = "portal.example"
 
 // client keeps no cookies: people do.
 var client = &http.Client{
@@ -45,20 +48,30 @@ type answer struct {
 	node     string
 }
 
+// page is the answer as a browser understands it: an empty page if it is none.
+func (a answer) page() gatetest.Document {
+	page, err := gatetest.Read(a.body)
+	if err != nil {
+		return gatetest.Document{Node: new(html.Node)}
+	}
+	return page
+}
+
+// csrf is the token that the page's forms bring along.
+func (a answer) csrf() string {
+	for _, n := range a.page().All(func(n *html.Node) bool { return gatetest.Attr(n, "name") == "csrf" }) {
+		return gatetest.Attr(n, "value")
+	}
+	return ""
+}
+
 // ask sends a request to an address, as a browser does.
 func (p *person) ask(address, method, path string, form url.Values) (answer, error) {
-	r, err := http.NewRequest(method, "http://"+address+path, strings.NewReader(form.Encode()))
+	r, err := gatetest.Navigate(method, "http://"+host, path, form.Encode())
 	if err != nil {
 		return answer{}, err
 	}
-	r.Host = "portal.example"
-	r.Header.Set("Accept", "text/html")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", "http://portal.example")
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
+	r.URL.Host = address
 	for name, value := range p.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
@@ -81,22 +94,13 @@ func (p *person) ask(address, method, path string, form url.Values) (answer, err
 	return answer{res.StatusCode, res.Header.Get("Location"), string(body), res.Header.Get("X-Node")}, nil
 }
 
-var hidden = regexp.MustCompile(`name="csrf" value="([^"]*)"`)
-
-func token(body string) string {
-	if found := hidden.FindStringSubmatch(body); found != nil {
-		return found[1]
-	}
-	return ""
-}
-
 // post opens a page and sends its form.
 func (p *person) post(address, page, action string, fields ...string) (answer, error) {
 	a, err := p.ask(address, http.MethodGet, page, nil)
 	if err != nil {
 		return a, err
 	}
-	return p.send(address, action, token(a.body), fields...)
+	return p.send(address, action, a.csrf(), fields...)
 }
 
 func (p *person) send(address, action, csrf string, fields ...string) (answer, error) {
@@ -116,7 +120,7 @@ func (p *person) signIn(address, email string) error {
 	if a.status != http.StatusSeeOther {
 		return fmt.Errorf("the e-mail address was answered with %d", a.status)
 	}
-	if a, err = p.post(address, "/.mfa/login/password", "/.mfa/login/password", "password", password); err != nil {
+	if a, err = p.post(address, "/.mfa/login/password", "/.mfa/login/password", "password", gatetest.Password); err != nil {
 		return err
 	}
 	if a.status != http.StatusSeeOther || p.cookies["mfa"] == "" {
@@ -125,11 +129,6 @@ func (p *person) signIn(address, email string) error {
 	return nil
 }
 
-var (
-	shownSecret = regexp.MustCompile(`id="totp-secret"[^>]*>([^<]*)<`)
-	shownCode   = regexp.MustCompile(`class="[^"]*recovery-code[^"]*"[^>]*>(?:<[^>]*>)*([^<]+)<`)
-)
-
 // enroll sets up an authenticator app and returns the recovery codes. It uses
 // the code of the step before, so that the present one is still good.
 func (p *person) enroll(address string) ([]string, error) {
@@ -137,12 +136,10 @@ func (p *person) enroll(address string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	found := shownSecret.FindStringSubmatch(a.body)
-	if found == nil {
+	if p.secret = a.page().ByID("totp-secret"); p.secret == "" {
 		return nil, fmt.Errorf("no key is shown: %d to %q", a.status, a.location)
 	}
-	p.secret = strings.ReplaceAll(found[1], " ", "")
-	if a, err = p.send(address, "/.mfa/enroll/totp", token(a.body), "code", p.code(-1)); err != nil {
+	if a, err = p.send(address, "/.mfa/enroll/totp", a.csrf(), "code", p.code(-1)); err != nil {
 		return nil, err
 	}
 	if a.status != http.StatusSeeOther {
@@ -151,10 +148,7 @@ func (p *person) enroll(address string) ([]string, error) {
 	if a, err = p.ask(address, http.MethodGet, a.location, nil); err != nil {
 		return nil, err
 	}
-	var codes []string
-	for _, found := range shownCode.FindAllStringSubmatch(a.body, -1) {
-		codes = append(codes, strings.TrimSpace(found[1]))
-	}
+	codes := a.page().ByClass("recovery-code")
 	if len(codes) != 10 {
 		return nil, fmt.Errorf("expected ten recovery codes, got %d", len(codes))
 	}
@@ -162,20 +156,15 @@ func (p *person) enroll(address string) ([]string, error) {
 }
 
 // code is the authenticator's of now, or of so many steps later.
-func (p *person) code(steps int) string {
-	code, err := totp.GenerateCodeCustom(p.secret, time.Now().Add(time.Duration(steps)*30*time.Second),
-		totp.ValidateOpts{Period: 30, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
-	if err != nil {
-		panic(err) // the secret is what a page showed
-	}
-	return code
+func (p *person) code(steps int64) string {
+	return gatetest.Code(p.f.t, p.secret, time.Now().Unix()/gatetest.Period+steps)
 }
 
 // steady waits until a code that was made now is not about to run out.
 func steady() {
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for time.Now().Unix()%30 > 20 {
+	for time.Now().Unix()%gatetest.Period > 20 {
 		<-tick.C
 	}
 }

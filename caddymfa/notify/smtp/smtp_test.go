@@ -10,6 +10,7 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"errors"
+	"fmt"
 	"io"
 	"math/big"
 	"net"
@@ -25,6 +26,7 @@ import (
 	"github.com/emersion/go-sasl"
 	server "github.com/emersion/go-smtp"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/freeport"
 	"github.com/caddymfa/gateway/caddymfa/notify"
 )
 
@@ -286,15 +288,14 @@ func TestWhatIsForGood(t *testing.T) {
 
 func TestWhatMayPass(t *testing.T) {
 	s := newSink(t, kind{encrypted: true})
-	gone, err := net.Listen("tcp", "127.0.0.1:0")
+	gone, err := freeport.Take()
 	if err != nil {
 		t.Fatal(err)
 	}
-	gone.Close()
 	t.Setenv("SMTP_TEST_PASSWORD", "wrong-one")
 	for name, m := range map[string]*Module{
 		"a wrong password": {Server: s.address, TrustedCAFile: s.authority, Username: "portal", Password: "{env.SMTP_TEST_PASSWORD}"},
-		"nobody there":     {Server: gone.Addr().String()},
+		"nobody there":     {Server: fmt.Sprintf("127.0.0.1:%d", gone)},
 	} {
 		err := module(t, m).Send(t.Context(), message)
 		if err == nil || errors.Is(err, notify.ErrRefused) || strings.Contains(err.Error(), "wrong-one") {

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"os/user"
@@ -18,6 +17,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/caddymfa/gateway/caddymfa/internal/freeport"
 )
 
 // Owner is the database's superuser. Nobody needs a password.
@@ -57,7 +58,7 @@ func prepare() (*Cluster, error) {
 	if c.folder, err = os.MkdirTemp("", "caddymfa-postgres"); err != nil {
 		return nil, err
 	}
-	if c.Port, err = freePort(); err != nil {
+	if c.Port, err = freeport.Take(); err != nil {
 		return nil, c.failed(err)
 	}
 	if os.Getuid() != 0 {
@@ -107,15 +108,6 @@ func find() (string, error) {
 func version(path string) int {
 	n, _ := strconv.Atoi(filepath.Base(filepath.Dir(filepath.Dir(path)))) // none: oldest
 	return n
-}
-
-func freePort() (int, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		return 0, err
-	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (c *Cluster) data() string { return filepath.Join(c.folder, "data") }
