@@ -80,7 +80,7 @@ func (g *gate) browse(t *testing.T, size string) *tab {
 	}
 	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
 	t.Cleanup(cancel)
-	b := &tab{t: t, g: g, ctx: ctx, width: sizes[size][0], prefix: strings.ReplaceAll(t.Name(), "/", "-")}
+	b := &tab{t: t, g: g, ctx: ctx, prefix: strings.ReplaceAll(t.Name(), "/", "-")}
 	err := chromedp.Listen(ctx, func(event any) {
 		fault := ""
 		switch e := event.(type) {
@@ -100,10 +100,17 @@ func (g *gate) browse(t *testing.T, size string) *tab {
 	if err != nil {
 		t.Fatal(err)
 	}
+	b.resize(size)
+	return b
+}
+
+// resize gives the browser another screen.
+func (b *tab) resize(size string) {
+	b.t.Helper()
+	b.width = sizes[size][0]
 	command(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: b.width, Height: sizes[size][1], DeviceScaleFactor: 1, Mobile: size == "phone",
 	})
-	return b
 }
 
 // do acts on the page.
