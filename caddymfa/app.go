@@ -122,18 +122,26 @@ func (a *App) Provision(ctx caddy.Context) error {
 	if err := registerMetrics(ctx.GetMetricsRegistry()); err != nil {
 		return err
 	}
+	opener, err := a.loadStorage(ctx)
+	if err != nil {
+		return err
+	}
+	if _, ok := opener.(hasFolder); !ok && l.masters == nil {
+		return errors.New("this storage needs master_key: every node of one database must seal with the same key (openssl rand -base64 32)")
+	}
+	return a.takeNode(opener)
+}
+
+// loadStorage finds out which store is meant. It neither opens nor makes it.
+func (a *App) loadStorage(ctx caddy.Context) (storage.Opener, error) {
 	if a.StorageRaw == nil {
 		a.StorageRaw = []byte(`{"module":"sqlite"}`)
 	}
 	mod, err := ctx.LoadModule(a, "StorageRaw")
 	if err != nil {
-		return fmt.Errorf("loading the storage: %w", err)
+		return nil, fmt.Errorf("loading the storage: %w", err)
 	}
-	opener := mod.(storage.Opener)
-	if _, ok := opener.(hasFolder); !ok && l.masters == nil {
-		return errors.New("this storage needs master_key: every node of one database must seal with the same key (openssl rand -base64 32)")
-	}
-	return a.takeNode(opener)
+	return mod.(storage.Opener), nil
 }
 
 // keysModule is a module of the namespace mfa.factors that answers with keys.

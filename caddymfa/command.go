@@ -30,6 +30,8 @@ Whoever reaches that address may do all of this, without any sign-in.
 
 What the configuration declares is listed here, but changed only there. People's
 authenticators and sessions are never the configuration's.
+
+The commands of "storage" open the store themselves and need no running Caddy.
 `,
 		CobraFunc: buildCommand,
 	})
@@ -56,7 +58,7 @@ func buildCommand(root *cobra.Command) {
 
 	root.AddCommand(
 		statusCommand(), accountsCommand(), account, policyCommand(), usersCommand(), user,
-		passwordCommand(), resetCommand(), setUpCommand(), breakGlassCommand(), domainCommand(), providersCommand(), providerCommand(), signOutCommand(), explainCommand(), auditCommand(), keysCommand(),
+		passwordCommand(), resetCommand(), setUpCommand(), breakGlassCommand(), domainCommand(), providersCommand(), providerCommand(), signOutCommand(), explainCommand(), auditCommand(), keysCommand(), storageCommand(),
 	)
 }
 

@@ -174,9 +174,11 @@ func (n *node) Destruct() error {
 }
 
 // location says where the data lives, for people.
-func (n *node) location() string {
-	if at, ok := n.opener.(interface{ Location() string }); ok {
+func (n *node) location() string { return location(n.opener) }
+
+func location(opener storage.Opener) string {
+	if at, ok := opener.(interface{ Location() string }); ok {
 		return at.Location()
 	}
-	return n.opener.Key()
+	return opener.Key()
 }

@@ -21,7 +21,11 @@ func dialect(timeout time.Duration, announce func([]storage.Change) (string, str
 		ForUpdate:   " FOR UPDATE",
 		LockSchema:  "SELECT pg_advisory_xact_lock(" + migrating + ")",
 		Begin:       begin(timeout),
+		Unbound:     "SELECT set_config('statement_timeout', '0', true), set_config('idle_in_transaction_session_timeout', '0', true)",
 		Isolation:   sql.LevelReadCommitted,
+		Snapshot:    sql.LevelRepeatableRead,
+		Tables:      "SELECT tablename FROM pg_tables WHERE schemaname = current_schema()",
+		Size:        "SELECT pg_database_size(current_database())",
 		Announce:    announce,
 		Timeout:     timeout,
 		Unprepared:  true, // pgx keeps them itself, where it may

@@ -79,6 +79,9 @@ func (m *Module) Location() string { return m.file }
 // Folder is where files that belong to the database may be kept.
 func (m *Module) Folder() string { return filepath.Dir(m.file) }
 
+// Backup copies the database into a new file while it is being used.
+func (m *Module) Backup(ctx context.Context, to string) error { return Backup(ctx, m.file, to) }
+
 // Open implements [storage.Opener].
 func (m *Module) Open(ctx context.Context) (storage.Storage, error) {
 	store, err := Open(ctx, m.file)

@@ -124,6 +124,8 @@ var dialect = sqlstore.Dialect{
 		return failed(err, sqlite3.SQLITE_CONSTRAINT_UNIQUE) || failed(err, sqlite3.SQLITE_CONSTRAINT_PRIMARYKEY)
 	},
 	Missing: func(err error) bool { return failed(err, sqlite3.SQLITE_CONSTRAINT_FOREIGNKEY) },
+	Tables:  "SELECT name FROM sqlite_schema WHERE type = 'table'",
+	Size:    "SELECT page_count * page_size FROM pragma_page_count(), pragma_page_size()",
 }
 
 func failed(err error, code int) bool {

@@ -25,9 +25,19 @@ type Dialect struct {
 	// Begin is the statement that every write transaction begins with. Default:
 	// none.
 	Begin string
+	// Unbound is a statement that takes back what Begin bounds in time, for a
+	// transaction that is long by nature. Default: none.
+	Unbound string
 	// Isolation is what write transactions ask for. Default: what the engine
 	// does by itself.
 	Isolation sql.IsolationLevel
+	// Snapshot is what a transaction asks for that reads everything as it was at
+	// one moment. Default: what the engine does by itself.
+	Snapshot sql.IsolationLevel
+	// Tables is a query that lists the names of the tables there are.
+	Tables string
+	// Size is a query for how many bytes the database takes.
+	Size string
 	// Announce returns the statement, and its parameter, by which a transaction
 	// has the engine tell other processes of its changes once it is committed.
 	// Default: none, where no other process has the database.
@@ -100,4 +110,7 @@ func (s *Store) Close() error {
 }
 
 // Interface guards
-var _ storage.Storage = (*Store)(nil)
+var (
+	_ storage.Storage = (*Store)(nil)
+	_ storage.Copier  = (*Store)(nil)
+)

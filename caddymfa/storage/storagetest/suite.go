@@ -57,6 +57,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"replies", replyChecks},
 		{"values", valueChecks},
 		{"transactions", transactionChecks},
+		{"maintenance", maintenanceChecks},
 		{"feed", feedChecks},
 		{"told before return", tellingChecks()},
 	}
