@@ -294,8 +294,32 @@ const sweepBatch = 500
 
 func (a *App) tidy(ctx context.Context, g *gate) error {
 	at := now()
-	store := a.life.node.store
 	if err := g.admin.BeginPlans(ctx); err != nil {
+		return err
+	}
+	if err := a.sweep(ctx, at); err != nil {
+		return err
+	}
+	if err := g.login.Sessions.Keys.Rotate(ctx, false); err != nil {
+		return err
+	}
+	return g.admin.RecheckDomains(ctx)
+}
+
+// sweepLease is for how long one node sweeps before it has to say that it still
+// does.
+const sweepLease = time.Minute
+
+// sweep removes expired rows, on one node at a time: the others would only wait
+// for each other's rows.
+func (a *App) sweep(ctx context.Context, at time.Time) error {
+	store := a.life.node.store
+	keep := func(d time.Duration) error {
+		return store.TakeLease(ctx, "housekeeping", a.life.node.name, now(), now().Add(d))
+	}
+	if err := keep(sweepLease); errors.Is(err, storage.ErrConflict) {
+		return nil
+	} else if err != nil {
 		return err
 	}
 	sweeps := []func() (int, error){
@@ -321,12 +345,14 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 			if n, err = sweep(); err != nil {
 				return err
 			}
+			if n == sweepBatch {
+				if err := keep(sweepLease); err != nil {
+					return err
+				}
+			}
 		}
 	}
-	if err := g.login.Sessions.Keys.Rotate(ctx, false); err != nil {
-		return err
-	}
-	return g.admin.RecheckDomains(ctx)
+	return keep(0)
 }
 
 // resolverAddress reads the option resolver into what is dialled; "" is the

@@ -29,6 +29,7 @@ var nodes = caddy.NewUsagePool()
 // node is an open store with everything that is made from it alone.
 type node struct {
 	opener storage.Opener
+	name   string // of this node among those of one store
 
 	mu        sync.Mutex // held while opening, and while declaring
 	opened    bool
@@ -62,7 +63,7 @@ func (a *App) takeNode(opener storage.Opener) error {
 	}
 	key := fmt.Sprintf("%s %s %s %d %d %d", opener.Key(), hex.EncodeToString(h.Sum(nil)), a.SigningAlgorithm, a.RememberSessions, a.PasswordsAtOnce, a.InsecureStaleFor)
 	v, _, err := nodes.LoadOrNew(key, func() (caddy.Destructor, error) {
-		return &node{opener: opener}, nil
+		return &node{opener: opener, name: session.NewID()}, nil
 	})
 	if err != nil {
 		return err

@@ -48,6 +48,9 @@ type Accounts interface {
 	// AccountsPlanned lists, likewise, accounts that a stricter mode is planned
 	// for.
 	AccountsPlanned(ctx context.Context, after string, limit int) ([]Account, error)
+	// AccountsDeclared lists, likewise, accounts that a configuration declared
+	// and that are not disabled.
+	AccountsDeclared(ctx context.Context, after string, limit int) ([]Account, error)
 	// CreateAccount adds an account with Version 1, or returns ErrExists.
 	CreateAccount(ctx context.Context, a Account) error
 	// UpdateAccount reads the account, lets change edit it, and writes it if
@@ -76,6 +79,9 @@ type Users interface {
 	UserByEmail(ctx context.Context, email string) (User, error)
 	// Users lists up to limit people by e-mail, beginning after the given one.
 	Users(ctx context.Context, after string, limit int) ([]User, error)
+	// UsersDeclared lists, likewise, people whom a configuration declared and who
+	// are not disabled.
+	UsersDeclared(ctx context.Context, after string, limit int) ([]User, error)
 	// CreateUser adds a person with Version 1, or returns ErrExists when the id
 	// or the e-mail is taken.
 	CreateUser(ctx context.Context, u User) error

@@ -46,6 +46,7 @@ type Storage interface {
 	Replies
 	Keys
 	Feed
+	Leases
 	Maintenance
 	// Migrate brings the schema up to date. It is called once before the first
 	// use, and refuses a schema newer than it knows.

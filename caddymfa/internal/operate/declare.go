@@ -201,15 +201,17 @@ func (o *Operator) updateDeclared(ctx context.Context, row storage.User, u Decla
 // page is how many rows are read at once.
 const page = 500
 
+// disableUndeclared looks at what was declared before, however many rows there
+// are beside it.
 func (o *Operator) disableUndeclared(ctx context.Context, accounts, users map[string]bool) error {
 	for after := ""; ; {
-		rows, err := o.Store.Accounts(ctx, after, page)
+		rows, err := o.Store.AccountsDeclared(ctx, after, page)
 		if err != nil {
 			return err
 		}
 		for _, row := range rows {
 			after = row.ID
-			if row.Origin == storage.FromConfig && !accounts[row.ID] && !row.Disabled {
+			if !accounts[row.ID] {
 				if _, err := o.Store.UpdateAccount(ctx, row.ID, func(a *storage.Account) error {
 					a.Disabled = true
 					return nil
@@ -223,13 +225,13 @@ func (o *Operator) disableUndeclared(ctx context.Context, accounts, users map[st
 		}
 	}
 	for after := ""; ; {
-		rows, err := o.Store.Users(ctx, after, page)
+		rows, err := o.Store.UsersDeclared(ctx, after, page)
 		if err != nil {
 			return err
 		}
 		for _, row := range rows {
 			after = row.Email
-			if row.Origin == storage.FromConfig && !users[row.Email] && !row.Disabled {
+			if !users[row.Email] {
 				if _, err := o.Store.UpdateUser(ctx, row.ID, func(u *storage.User) error {
 					u.Disabled = true
 					return nil

@@ -48,6 +48,16 @@ func (s *Store) AccountsPlanned(ctx context.Context, after string, limit int) ([
 	return list, nil
 }
 
+// AccountsDeclared implements [storage.Accounts].
+func (s *Store) AccountsDeclared(ctx context.Context, after string, limit int) ([]storage.Account, error) {
+	list, err := all(ctx, s.read, scanAccount, `SELECT `+accountColumns+` FROM accounts
+		WHERE origin = 'configuration' AND disabled = 0 AND id > ? ORDER BY id LIMIT ?`, after, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing declared accounts: %w", err)
+	}
+	return list, nil
+}
+
 // CreateAccount implements [storage.Accounts].
 func (s *Store) CreateAccount(ctx context.Context, a storage.Account) error {
 	err := s.transact(ctx, func(t *tx) error {

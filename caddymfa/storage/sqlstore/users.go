@@ -44,6 +44,16 @@ func (s *Store) Users(ctx context.Context, after string, limit int) ([]storage.U
 	return list, nil
 }
 
+// UsersDeclared implements [storage.Users].
+func (s *Store) UsersDeclared(ctx context.Context, after string, limit int) ([]storage.User, error) {
+	list, err := all(ctx, s.read, scanUser, `SELECT `+userColumns+` FROM users
+		WHERE origin = 'configuration' AND disabled = 0 AND email > ? ORDER BY email LIMIT ?`, after, max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing declared users: %w", err)
+	}
+	return list, nil
+}
+
 // CreateUser implements [storage.Users].
 func (s *Store) CreateUser(ctx context.Context, u storage.User) error {
 	err := s.transact(ctx, func(t *tx) error {

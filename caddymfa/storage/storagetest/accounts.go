@@ -26,6 +26,19 @@ var accountChecks = []check{
 		want.Version = 1
 		same(t, value(s.Account(t.Context(), "acme"))(t), want)
 	}},
+	{"declared ones that are not disabled are listed apart, in pages", func(t *testing.T, s storage.Storage) {
+		for _, a := range []storage.Account{
+			{ID: "c", Origin: storage.FromConfig}, {ID: "a", Origin: storage.FromConfig}, {ID: "b"},
+			{ID: "d", Origin: storage.FromConfig, Disabled: true}, {ID: "e", Origin: storage.FromConfig},
+		} {
+			a.Policy = mfa.Required
+			must(t, s.CreateAccount(t.Context(), a))
+		}
+		got := pages(t, func(a storage.Account) string { return a.ID }, func(ctx context.Context, after string) ([]storage.Account, error) {
+			return s.AccountsDeclared(ctx, after, 2)
+		})
+		same(t, got, []string{"a", "c", "e"})
+	}},
 	{"an id is taken once", func(t *testing.T, s storage.Storage) {
 		a := account(t, s, "acme")
 		refuses(t, s.CreateAccount(t.Context(), a), storage.ErrExists)

@@ -58,6 +58,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"values", valueChecks},
 		{"transactions", transactionChecks},
 		{"maintenance", maintenanceChecks},
+		{"leases", leaseChecks},
 		{"feed", feedChecks},
 		{"told before return", tellingChecks()},
 	}

@@ -91,6 +91,19 @@ var userChecks = []check{
 		})
 		same(t, got, []string{"a@example.com", "b@example.com", "c@example.com", "d@example.com", "e@example.com"})
 	}},
+	{"declared ones who are not disabled are listed apart, in pages", func(t *testing.T, s storage.Storage) {
+		for _, u := range []storage.User{
+			{ID: "c", Origin: storage.FromConfig}, {ID: "a", Origin: storage.FromConfig}, {ID: "b"},
+			{ID: "d", Origin: storage.FromConfig, Disabled: true}, {ID: "e", Origin: storage.FromConfig},
+		} {
+			u.Email = u.ID + "@example.com"
+			must(t, s.CreateUser(t.Context(), u))
+		}
+		got := pages(t, func(u storage.User) string { return u.Email }, func(ctx context.Context, after string) ([]storage.User, error) {
+			return s.UsersDeclared(ctx, after, 2)
+		})
+		same(t, got, []string{"a@example.com", "c@example.com", "e@example.com"})
+	}},
 	{"a limit of none lists none", func(t *testing.T, s storage.Storage) {
 		user(t, s, "u1")
 		for _, limit := range []int{0, -1} {
