@@ -3,8 +3,10 @@ package login
 import (
 	"context"
 	"errors"
+	"net/url"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/mail"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -25,6 +27,33 @@ func (s *Service) Address(ctx context.Context, l *mail.Letter) error {
 	if l.About == mail.AboutForgot {
 		return s.forgot(ctx, l)
 	}
+	if l.About == mail.AboutProofMissing || l.About == mail.AboutUnverified {
+		return s.domainLetter(ctx, l)
+	}
 	l.Link = s.Pages + "/profile/security"
 	return nil
+}
+
+// domainLetter completes a letter to an administrator about a domain, if both
+// still are what it says.
+func (s *Service) domainLetter(ctx context.Context, l *mail.Letter) error {
+	m, err := s.Store.Membership(ctx, l.Account, l.User)
+	if errors.Is(err, storage.ErrNotFound) || err == nil && (m.State != mfa.Joined || m.Role != mfa.RoleAdmin) {
+		return mail.ErrNobody
+	}
+	if err != nil {
+		return err
+	}
+	domains, err := s.Store.DomainsOf(ctx, l.Account)
+	if err != nil {
+		return err
+	}
+	for _, d := range domains {
+		missing, ended := d.Verified && !d.Missing.IsZero(), !d.Verified
+		if d.Name == l.What && (l.About == mail.AboutProofMissing && missing || l.About == mail.AboutUnverified && ended) {
+			l.Link = s.Pages + "/admin/sso/domain?name=" + url.QueryEscape(d.Name)
+			return nil
+		}
+	}
+	return mail.ErrNobody
 }

@@ -50,6 +50,7 @@ type Outbox struct {
 	Store interface {
 		storage.Outbox
 		storage.Users
+		Administrators(ctx context.Context, account string) ([]storage.User, error)
 	}
 	Notifier notify.Notifier
 	// Write turns a letter into words, and makes the link in it. ErrNobody: it

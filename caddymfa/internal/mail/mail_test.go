@@ -192,7 +192,10 @@ type memory struct {
 	sent    chan notify.Message
 }
 
-type people interface{ storage.Users }
+type people interface {
+	storage.Users
+	Administrators(ctx context.Context, account string) ([]storage.User, error)
+}
 
 func (m *memory) QueueMail(_ context.Context, mail storage.Mail) error {
 	m.waiting <- mail

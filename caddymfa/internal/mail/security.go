@@ -50,9 +50,16 @@ func aboutEvent(e storage.Event) string {
 }
 
 // Tell queues a letter to the person if what was written to the audit touches
-// how they prove who they are. The step that it tells of is done: it never
-// fails because of this.
+// how they prove who they are, and to an account's administrators if it is about
+// a domain of theirs. The step that it tells of is done: it never fails because
+// of this.
 func (o *Outbox) Tell(ctx context.Context, e storage.Event) {
+	if about, domain := aboutDomain(e); about != "" {
+		if err := o.tellAdministrators(ctx, e, about, domain); err != nil {
+			o.Fault("queueing a mail about "+about, err)
+		}
+		return
+	}
 	about := aboutEvent(e)
 	if about == "" {
 		return

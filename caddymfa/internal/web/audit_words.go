@@ -113,6 +113,21 @@ var auditReasons = map[string]Text{
 	"wrong_recovery": say("audit.reason.wrongrecovery"),
 	"wrong_totp":     say("audit.reason.wrongtotp"),
 	"wrong_webauthn": say("audit.reason.wrongwebauthn"),
+
+	"proof_found":             say("audit.reason.prooffound"),
+	"proof_missing":           say("audit.reason.proofmissing"),
+	"proof_missing_long":      say("audit.reason.proofmissinglong"),
+	"domain_unverified":       say("audit.reason.domainunverified"),
+	"sso":                     say("audit.reason.sso"),
+	"provider_unavailable":    say("audit.reason.providerunavailable"),
+	"sign_in_too_old":         say("audit.reason.signintooold"),
+	"email_missing":           say("audit.reason.emailmissing"),
+	"email_malformed":         say("audit.reason.emailmalformed"),
+	"email_unverified":        say("audit.reason.emailunverified"),
+	"email_of_another_domain": say("audit.reason.emailofanotherdomain"),
+	"domain_not_verified":     say("audit.reason.domainnotverified"),
+	"subject_changed":         say("audit.reason.subjectchanged"),
+	"back_channel_logout":     say("audit.reason.backchannellogout"),
 }
 
 // actionText says what was done.

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/mail"
 )
 
@@ -66,6 +67,12 @@ func (r *Renderer) letter(l mail.Letter) (about Text, body []Text) {
 		return say("mail.forgot.subject", "service", l.Name), []Text{say("mail.forgot.text"), theLink, say("mail.until", "when", until), say("mail.forgot.notyou")}
 	case mail.AboutElsewhere:
 		return say("mail.forgot.subject", "service", l.Name), []Text{say("mail.elsewhere.text"), theLink, say("mail.forgot.notyou")}
+	case mail.AboutProofMissing:
+		end, _ := r.texts.when("", l.At.Add(admin.UnverifyAfter))
+		return say("mail.proofmissing.subject", "service", l.Name, "domain", l.What),
+			[]Text{say("mail.proofmissing.text", "domain", l.What, "when", when), say("mail.proofmissing.end", "when", end), theLink}
+	case mail.AboutUnverified:
+		return say("mail.unverified.subject", "service", l.Name, "domain", l.What), []Text{say("mail.unverified.text", "domain", l.What), theLink}
 	case mail.AboutReset:
 		return security(say("mail.reset.subject", "service", l.Name), say("mail.reset.text"))
 	}
