@@ -106,6 +106,7 @@ var others = map[string][]string{
 	"github.com/golang-jwt/jwt/v5":         {"~/internal/session", "~/identity/oidc/idptest"},
 	"github.com/maypok86/otter/v2":         {"~", "~/internal/facts", "~/internal/session", "~/internal/trial"},
 	"github.com/pquerna/otp":               {"~/factor/totp", "~/integration/gatetest"},
+	"github.com/ccojocar/zxcvbn-go":        {"~/internal/login"},
 	"github.com/boombuler/barcode":         {"~/factor/totp"},
 	"github.com/google/jsonschema-go":      {"~/internal/api"},
 	"modernc.org/sqlite":                   {"~/storage/sqlite"},

@@ -10,6 +10,7 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/internal/adminapi"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
 func passwordCommand() *cobra.Command {
@@ -36,7 +37,7 @@ the list of processes. It is hashed here: only its hash goes to Caddy.
 		if err != nil {
 			return err
 		}
-		hash, err := newHash(cmd, *stdin, *hashStdin)
+		hash, err := newHash(cmd, args[0], *stdin, *hashStdin)
 		if err != nil {
 			return err
 		}
@@ -49,8 +50,9 @@ the list of processes. It is hashed here: only its hash goes to Caddy.
 	return cmd
 }
 
-// newHash gets the hash of a new password from whoever runs the command.
-func newHash(cmd *cobra.Command, stdin, hashStdin bool) (string, error) {
+// newHash gets the hash of a new password for somebody from whoever runs the
+// command. The password itself stays here.
+func newHash(cmd *cobra.Command, email string, stdin, hashStdin bool) (string, error) {
 	if hashStdin {
 		return readLine(cmd.InOrStdin())
 	}
@@ -64,7 +66,7 @@ func newHash(cmd *cobra.Command, stdin, hashStdin bool) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if err := login.CheckNew(password); err != nil {
+	if err := login.CheckNew(password, login.OwnWords(storage.User{Email: email}, "")...); err != nil {
 		return "", err
 	}
 	hash, err := hasher{}.Hash([]byte(password))

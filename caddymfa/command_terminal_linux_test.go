@@ -89,7 +89,7 @@ func (s *shell) typed(secret bool, answers []string, args ...string) (shown stri
 
 func TestCommandAsksForAPasswordWithoutEcho(t *testing.T) {
 	s := newShell(t)
-	const secret = "a fine long password"
+	const secret = "a fine long passphrase"
 	shown, err := s.typed(true, []string{secret, secret}, "password", "ana@acme.example")
 	if err != nil || !strings.Contains(shown, "has a new password") {
 		t.Fatalf("%v: %s", err, shown)
@@ -101,7 +101,7 @@ func TestCommandAsksForAPasswordWithoutEcho(t *testing.T) {
 	if right, err := (hasher{}).Compare([]byte(u.PasswordHash), []byte(secret)); !right || err != nil {
 		t.Errorf("the password is another: %v", err)
 	}
-	other, err := s.typed(true, []string{"another long password", "another long passwort"}, "password", "ana@acme.example")
+	other, err := s.typed(true, []string{"four lucky clover leaves", "another long passwort"}, "password", "ana@acme.example")
 	if err == nil || !strings.Contains(other, "the two passwords differ") {
 		t.Errorf("%v: %s", err, other)
 	}

@@ -274,7 +274,7 @@ func TestCommandListsAllParts(t *testing.T) {
 func TestCommandSetsAPassword(t *testing.T) {
 	s := newShell(t)
 	ctx, op := t.Context(), operator(t)
-	const secret = "a fine long password"
+	const secret = "a fine long passphrase"
 	stored := func() string {
 		u, err := op.User(ctx, "ana@acme.example")
 		if err != nil {
@@ -297,6 +297,8 @@ func TestCommandSetsAPassword(t *testing.T) {
 	}
 	s.fails("", "standard input is empty", "password", "ana@acme.example", "--stdin")
 	s.fails("too short\n", login.ErrPassword.Error(), "password", "ana@acme.example", "--stdin")
+	s.fails("qwertyuiop2026\n", login.ErrPasswordCommon.Error(), "password", "ana@acme.example", "--stdin")
+	s.fails("ana@acme.example\n", login.ErrPasswordOwn.Error(), "password", "ana@acme.example", "--stdin")
 	s.fails(secret+"\n", "expected a password hash as `caddy hash-password` prints it", "password", "ana@acme.example", "--hash-stdin")
 	s.fails(hash+"\n", "none of the others can be", "password", "ana@acme.example", "--stdin", "--hash-stdin")
 	s.fails(hash+"\n", "change it there", "password", "boss@fixed.example", "--hash-stdin")
@@ -338,7 +340,7 @@ func TestCommandShowsASetUpCodeOnce(t *testing.T) {
 	if code == "" || !strings.Contains(got, "code     "+code+"\n") {
 		t.Fatalf("got %s", got)
 	}
-	if err := operator(t).Login.SetUp(t.Context(), login.Client{Network: "192.0.2.1"}, code, "a fine long password"); err != nil {
+	if err := operator(t).Login.SetUp(t.Context(), login.Client{Network: "192.0.2.1"}, code, "a fine long passphrase"); err != nil {
 		t.Errorf("the code is good for nothing: %v", err)
 	}
 }

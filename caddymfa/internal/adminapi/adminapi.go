@@ -273,6 +273,8 @@ func refusal(err error) error {
 		{operate.ErrInvalid, http.StatusBadRequest},
 		{audit.ErrResume, http.StatusConflict},
 		{login.ErrPassword, http.StatusBadRequest},
+		{login.ErrPasswordCommon, http.StatusBadRequest},
+		{login.ErrPasswordOwn, http.StatusBadRequest},
 		{login.ErrBusy, http.StatusServiceUnavailable},
 	} {
 		if errors.Is(err, kind.is) {

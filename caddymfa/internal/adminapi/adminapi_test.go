@@ -140,6 +140,8 @@ func TestEveryRefusalHasItsStatus(t *testing.T) {
 		{"PUT", "users/" + ana + "/password", `{"password":"a","hash":"b"}`, 400, "either a password or its hash"},
 		{"PUT", "users/" + ana + "/password", `{"pasword":"a"}`, 400, "unknown field"},
 		{"PUT", "users/" + ana + "/password", `{"password":"too short"}`, 400, "12 to 256 characters"},
+		{"PUT", "users/" + ana + "/password", `{"password":"Summer2026!!"}`, 400, "harder to guess"},
+		{"PUT", "users/" + ana + "/password", `{"password":"ana@acme.example"}`, 400, "name or address"},
 		{"PUT", "users/" + ana + "/password", `{"hash":"plain"}`, 400, "expected a password hash"},
 		{"PUT", "users/eve@acme.example/password", `{"hash":"$2y"}`, 404, "not found"},
 		{"PUT", "users/boss@fixed.example/password", `{"hash":"$2y"}`, 409, "change it there"},
@@ -205,7 +207,7 @@ func TestAChangeGoesOnWhenWhoeverAskedHasGone(t *testing.T) {
 
 func TestTooManyPasswordsAtOnceAreToldToWait(t *testing.T) {
 	s := newServer(t)
-	body := `{"password":"a fine long password"}`
+	body := `{"password":"a fine long passphrase"}`
 	var inside error
 	s.hasher.busy = func() {
 		s.hasher.busy = nil

@@ -125,7 +125,7 @@ func TestPeopleJoinAndLeave(t *testing.T) {
 
 func TestUsersAreListedWithoutTheirSecrets(t *testing.T) {
 	s := newServer(t)
-	s.ok("PUT", "users/"+ana+"/password", `{"password":"a fine long password"}`, nil)
+	s.ok("PUT", "users/"+ana+"/password", `{"password":"a fine long passphrase"}`, nil)
 	enrol(t, s.Operator, ana)
 	var list UserList
 	text := s.ok("GET", "users", "", &list)
@@ -165,8 +165,8 @@ func TestNobodyIsAddedToAnAccountThatIsNotThere(t *testing.T) {
 func TestAPasswordComesPlainOrHashed(t *testing.T) {
 	s := newServer(t)
 	for body, want := range map[string]string{
-		`{"password":"a fine long password"}`: "hash of a fine long password",
-		`{"hash":"$2y$10$x"}`:                 "$2y$10$x",
+		`{"password":"a fine long passphrase"}`: "hash of a fine long passphrase",
+		`{"hash":"$2y$10$x"}`:                   "$2y$10$x",
 	} {
 		id := signIn(t, s.Operator, ana)
 		if text := s.ok("PUT", "users/"+ana+"/password", body, nil); text != "{}\n" {
@@ -229,7 +229,7 @@ func TestASetUpLinkCarriesItsCodeInTheFragment(t *testing.T) {
 			t.Errorf("%s: got %+v", body, made)
 		}
 		client := login.Client{Network: "192.0.2.1"}
-		if err := s.Operator.Login.SetUp(t.Context(), client, made.Code, "a fine long password"); err != nil {
+		if err := s.Operator.Login.SetUp(t.Context(), client, made.Code, "a fine long passphrase"); err != nil {
 			t.Errorf("the code is good for nothing: %v", err)
 		}
 	}

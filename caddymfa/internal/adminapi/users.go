@@ -5,7 +5,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -122,10 +121,11 @@ func (c *call) setPassword() (any, error) {
 		}
 		return Done{}, c.Operator.SetPassword(c.ctx, c.at["user"], in.Hash)
 	}
-	if err := login.CheckNew(in.Password); err != nil {
+	u, err := c.Operator.User(c.ctx, c.at["user"])
+	if err != nil {
 		return nil, err
 	}
-	hash, err := c.Operator.Login.Passwords.Hash(c.ctx, in.Password)
+	hash, err := c.Operator.Login.NewHash(c.ctx, u, in.Password)
 	if err != nil {
 		return nil, err
 	}

@@ -116,15 +116,15 @@ func (s *Service) ChangePassword(ctx context.Context, c Client, sess *storage.Se
 	if _, err := s.mayChange(ctx, sess); err != nil {
 		return err
 	}
-	if err := CheckNew(next); err != nil {
-		return err
-	}
 	user, err := s.Store.User(ctx, sess.User)
 	if err != nil {
 		return err
 	}
 	if user.Origin == storage.FromConfig {
 		return ErrReadOnly
+	}
+	if err := s.mayChoose(ctx, next, user); err != nil {
+		return err
 	}
 	// A count of its own: only who holds a session of this person gets here.
 	if err := s.Limiter.Try(ctx, limit.KnownBrowser, user.ID, "change password"); err != nil {
@@ -140,6 +140,9 @@ func (s *Service) ChangePassword(ctx context.Context, c Client, sess *storage.Se
 	}
 	if err := s.Limiter.Succeeded(ctx, limit.KnownBrowser, user.ID, "change password"); err != nil {
 		return err
+	}
+	if next == current {
+		return ErrPasswordSame
 	}
 	hash, err := s.Passwords.Hash(ctx, next)
 	if err != nil {
@@ -205,9 +208,6 @@ func (s *Service) void(ctx context.Context, t storage.Ticket) (bool, error) {
 // SetUp spends a set-up code on a new password. It signs nobody in and leaves
 // every authenticator in place: who has one is asked for it as always.
 func (s *Service) SetUp(ctx context.Context, c Client, code, password string) error {
-	if err := CheckNew(password); err != nil {
-		return err
-	}
 	id := s.ticketID(ticketSetUp, normaliseRecoveryCode(code))
 	network := limit.NetworkOf(c.Network)
 	if err := s.Limiter.Try(ctx, limit.Network, network); err != nil {
@@ -225,8 +225,13 @@ func (s *Service) SetUp(ctx context.Context, c Client, code, password string) er
 	} else if void {
 		return ErrStartAgain
 	}
-	// The hash comes first, so that being busy costs nobody their code.
-	hash, err := s.Passwords.Hash(ctx, password)
+	u, err := s.Store.User(ctx, t.User)
+	if err != nil {
+		return err
+	}
+	// The hash comes first, so that neither a weak password nor being busy costs
+	// anybody their code.
+	hash, err := s.NewHash(ctx, u, password)
 	if err != nil {
 		return errors.Join(err, s.Limiter.TakeBack(ctx, limit.Network, network))
 	}

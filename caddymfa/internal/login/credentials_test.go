@@ -81,7 +81,7 @@ func TestChangingThePasswordEndsOtherSessions(t *testing.T) {
 	w.account("acme", mfa.Optional)
 	w.person("ana@acme.example", "acme")
 	s, other := w.signIn("ana@acme.example"), w.signIn("ana@acme.example")
-	const next = "another good password"
+	const next = "four lucky clover leaves"
 	if err := w.ChangePassword(t.Context(), client, &s, "wrong", next); err != ErrWrong {
 		t.Errorf("with a wrong password: %v", err)
 	}
@@ -109,7 +109,7 @@ func TestSetUpCodeWorksOnceAndRemovesNoFactor(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := w.SetUp(t.Context(), client, "WRONGCODE", "another good password"); !errors.Is(err, ErrStartAgain) {
+	if err := w.SetUp(t.Context(), client, "WRONGCODE", "four lucky clover leaves"); !errors.Is(err, ErrStartAgain) {
 		t.Errorf("wrong code: %v", err)
 	}
 	if err := w.SetUp(t.Context(), client, code, "short"); !errors.Is(err, ErrPassword) {
@@ -119,7 +119,7 @@ func TestSetUpCodeWorksOnceAndRemovesNoFactor(t *testing.T) {
 	var wg sync.WaitGroup
 	for range 20 {
 		wg.Go(func() {
-			if w.SetUp(context.Background(), client, code, "another good password") == nil {
+			if w.SetUp(context.Background(), client, code, "four lucky clover leaves") == nil {
 				won.Add(1)
 			}
 		})
@@ -131,7 +131,7 @@ func TestSetUpCodeWorksOnceAndRemovesNoFactor(t *testing.T) {
 	if !w.over(s) {
 		t.Error("a session from before the new password lives on")
 	}
-	next, err := w.Password(t.Context(), client, "ana@acme.example", "another good password", nil)
+	next, err := w.Password(t.Context(), client, "ana@acme.example", "four lucky clover leaves", nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -140,7 +140,7 @@ func TestSetUpCodeWorksOnceAndRemovesNoFactor(t *testing.T) {
 	}
 	code, _, _ = w.CreateSetUp(t.Context(), s.User)
 	w.pass(SetUpTime)
-	if err := w.SetUp(t.Context(), client, code, "another good password"); !errors.Is(err, ErrStartAgain) {
+	if err := w.SetUp(t.Context(), client, code, "four lucky clover leaves"); !errors.Is(err, ErrStartAgain) {
 		t.Errorf("after its time: %v", err)
 	}
 }

@@ -104,7 +104,7 @@ func TestARememberedBrowserIsOnePersons(t *testing.T) {
 func TestABrowserIsForgotten(t *testing.T) {
 	for name, change := range map[string]func(w *world, s *storage.Session) error{
 		"with another password": func(w *world, s *storage.Session) error {
-			return w.ChangePassword(w.t.Context(), client, s, password, "another long password")
+			return w.ChangePassword(w.t.Context(), client, s, password, "four lucky clover leaves")
 		},
 		"with an authenticator": func(w *world, s *storage.Session) error {
 			list, err := w.store.FactorsOf(w.t.Context(), s.User)
@@ -151,7 +151,7 @@ func TestABrowserIsForgotten(t *testing.T) {
 			}
 			typed := password
 			if name == "with another password" {
-				typed = "another long password"
+				typed = "four lucky clover leaves"
 			}
 			next, err := w.Password(t.Context(), browser, "ana@acme.example", typed, nil)
 			if err != nil {

@@ -5,7 +5,6 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"errors"
-	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -84,25 +83,6 @@ func (p *Passwords) Hash(ctx context.Context, password string) (string, error) {
 	defer release()
 	h, err := p.hasher.Hash([]byte(password))
 	return string(h), err
-}
-
-// Bounds of a password, in characters and bytes. The lower one is between what
-// NIST SP 800-63B-4, section 3.1.1.2, asks of passwords beside a second factor
-// and of passwords alone.
-const (
-	MinPassword = 12
-	MaxPassword = 256
-)
-
-// ErrPassword means a new password out of bounds.
-var ErrPassword = fmt.Errorf("expected a password of %d to %d characters", MinPassword, MaxPassword)
-
-// CheckNew says whether a password may be chosen.
-func CheckNew(password string) error {
-	if utf8.RuneCountInString(password) < MinPassword || len(password) > MaxPassword || !utf8.ValidString(password) {
-		return ErrPassword
-	}
-	return nil
 }
 
 // Password is the first factor. On success there is a session that proves the

@@ -177,10 +177,13 @@ func (c *call) postNewCodes() error {
 
 func (c *call) postChangePassword() error {
 	next := c.form.Get("new")
-	if problem := newPasswordProblem(next, c.form.Get("again")); problem.Key != "" {
-		return c.securityPage(http.StatusUnprocessableEntity, problem)
+	if next != c.form.Get("again") {
+		return c.securityPage(http.StatusUnprocessableEntity, ProblemPasswordDiffers)
 	}
 	err := c.s.Login.ChangePassword(c.r.Context(), c.client(), c.sess, c.form.Get("current"), next)
+	if problem := passwordProblem(err, next); problem.Key != "" {
+		return c.securityPage(http.StatusUnprocessableEntity, problem)
+	}
 	var wait *limit.Wait
 	switch {
 	case errors.Is(err, login.ErrWrong):

@@ -156,10 +156,13 @@ func (c *call) setUpView(problem Text) SetUp {
 
 func (c *call) postSetUp() error {
 	password := c.form.Get("new")
-	if problem := newPasswordProblem(password, c.form.Get("again")); problem.Key != "" {
-		return c.show(http.StatusUnprocessableEntity, c.setUpView(problem))
+	if password != c.form.Get("again") {
+		return c.show(http.StatusUnprocessableEntity, c.setUpView(ProblemPasswordDiffers))
 	}
 	err := c.s.Login.SetUp(c.r.Context(), c.client(), c.form.Get("ticket"), password)
+	if problem := passwordProblem(err, password); problem.Key != "" {
+		return c.show(http.StatusUnprocessableEntity, c.setUpView(problem))
+	}
 	var wait *limit.Wait
 	switch {
 	case errors.Is(err, login.ErrStartAgain), errors.Is(err, login.ErrReadOnly):
@@ -201,16 +204,20 @@ func (c *call) postLogout() error {
 	return nil
 }
 
-// newPasswordProblem says what is wrong with a password that somebody chose;
-// the zero Text: nothing.
-func newPasswordProblem(password, again string) Text {
+// passwordProblem says why a new password was refused; the zero Text: it was
+// not for the password.
+func passwordProblem(err error, password string) Text {
 	switch {
-	case len(password) > login.MaxPassword:
+	case errors.Is(err, login.ErrPassword) && len(password) > login.MaxPassword:
 		return ProblemPasswordLong(login.MaxPassword)
-	case login.CheckNew(password) != nil:
+	case errors.Is(err, login.ErrPassword):
 		return ProblemPasswordShort(login.MinPassword)
-	case password != again:
-		return ProblemPasswordDiffers
+	case errors.Is(err, login.ErrPasswordCommon):
+		return ProblemPasswordCommon
+	case errors.Is(err, login.ErrPasswordOwn):
+		return ProblemPasswordOwn
+	case errors.Is(err, login.ErrPasswordSame):
+		return ProblemPasswordSame
 	}
 	return Text{}
 }

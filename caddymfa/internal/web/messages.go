@@ -23,6 +23,7 @@ var (
 	ProblemPasswordDiffers = say("problem.passworddiffers")
 	ProblemPasswordSame    = say("problem.passwordsame")
 	ProblemPasswordCommon  = say("problem.passwordcommon")
+	ProblemPasswordOwn     = say("problem.passwordown")
 	ProblemAuditDate       = say("audit.problem.date")
 	ProblemAuditPerson     = say("audit.problem.person")
 )

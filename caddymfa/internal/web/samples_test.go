@@ -196,6 +196,7 @@ func samples() []sample {
 		{"tokens-none", AdminTokens{Chrome: chromeOf(), Form: TokenForm{Days: 90, Scopes: scopeChoices(nil)}, Problem: say("tokens.problem.scopes")}},
 		{"setup", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12}},
 		{"setup-problem", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12, Problem: ProblemPasswordDiffers}},
+		{"setup-weak", SetUp{Chrome: visitor(), Ticket: "ticket-1", MinLength: 12, Problem: ProblemPasswordCommon}},
 		{"forgot", Forgot{Chrome: visitor(), Email: "ana@acme.example", Mailed: true}},
 		{"forgot-problem", Forgot{Chrome: visitor(), Email: "ana", Mailed: true, Problem: ProblemEmail}},
 		{"forgot-sent", Forgot{Chrome: visitor(), Mailed: true, Sent: true}},
