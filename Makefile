@@ -4,7 +4,7 @@
 GO         ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test deps check unit build bench fmt clean
+.PHONY: help test deps check unit build bench load fmt clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -40,6 +40,9 @@ build: ## build bin/caddy, with Caddy's standard modules and this one
 
 bench: ## run the benchmarks
 	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+load: ## measure a full store against an empty one; LOAD="-accounts 100000 -users 1000000 -probes 200" is the full size
+	$(GO) run ./cmd/load $(LOAD)
 
 fmt: ## format the code
 	gofmt -w .

@@ -84,13 +84,14 @@ var layers = map[string][]string{
 		"~/notify/smtp",
 	},
 	module + "/cmd/caddy": {"~"},
+	module + "/cmd/load":  {"~", "~/storage/postgres/postgrestest"},
 }
 
 // others says which modules' packages may be imported, by prefix, and by whom.
 // One dependency has one importer, as far as it can: what replaces it, or finds
 // a flaw in it, looks in one place.
 var others = map[string][]string{
-	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/postgres", "~/storage/sqlite", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc", module + "/cmd/caddy", "~/notify/smtp"},
+	"github.com/caddyserver/caddy/v2":      {"~", "~/storage/postgres", "~/storage/sqlite", "~/factor/webauthn", "~/identity/ldap", "~/identity/oidc", module + "/cmd/caddy", module + "/cmd/load", "~/notify/smtp"},
 	"go.uber.org/zap":                      {"~"},
 	"github.com/prometheus/client_golang":  {"~"},
 	"github.com/spf13/cobra":               {"~"},
