@@ -297,6 +297,9 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 	if err := g.admin.BeginPlans(ctx); err != nil {
 		return err
 	}
+	if err := g.remind(ctx); err != nil {
+		return err
+	}
 	if err := a.sweep(ctx, at); err != nil {
 		return err
 	}

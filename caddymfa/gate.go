@@ -84,15 +84,16 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	if err != nil {
 		return nil, err
 	}
-	g := &gate{login: steps, log: l.log, mail: a.newOutbox(l.node.store, steps)}
-	if g.mail != nil {
-		steps.Mail, steps.Record = g.mail, telling(steps.Record, g.mail)
-	}
 	resolver, err := resolverAddress(a.Resolver)
 	if err != nil {
 		return nil, err
 	}
-	g.admin = &admin.Service{Store: l.node.store, Login: steps, Now: now, Record: steps.Record, DNS: admin.ResolverAt(resolver)}
+	g := &gate{login: steps, log: l.log}
+	g.admin = &admin.Service{Store: l.node.store, Login: steps, Now: now, DNS: admin.ResolverAt(resolver)}
+	if g.mail = a.newOutbox(l.node.store, steps, g.admin); g.mail != nil {
+		steps.Mail, steps.Record = g.mail, telling(steps.Record, g.mail)
+	}
+	g.admin.Record = steps.Record
 	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Admin: g.admin, Now: now, Record: steps.Record}
 	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: g.admin, Pages: l.pages, Fault: g.fault}
 	g.api = &api.API{Base: a.Base + api.Path, Admin: g.admin, Limiter: steps.Limiter, Fault: g.fault}

@@ -1,15 +1,19 @@
 package caddymfa
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 	"go.uber.org/zap"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/mail"
+	"github.com/caddymfa/gateway/caddymfa/internal/session"
 	"github.com/caddymfa/gateway/caddymfa/notify"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -44,7 +48,7 @@ func (a *App) pagesAddress() string {
 }
 
 // newOutbox wires what tells people by mail; nil: nothing does.
-func (a *App) newOutbox(store storage.Storage, steps *login.Service) *mail.Outbox {
+func (a *App) newOutbox(store storage.Storage, steps *login.Service, admins *admin.Service) *mail.Outbox {
 	if a.life.notifier == nil {
 		return nil
 	}
@@ -53,6 +57,11 @@ func (a *App) newOutbox(store storage.Storage, steps *login.Service) *mail.Outbo
 		Write: func(ctx context.Context, l mail.Letter) (subject, text string, err error) {
 			if err := steps.Address(ctx, &l); err != nil {
 				return "", "", err
+			}
+			if l.About == mail.AboutPlan {
+				if concerns, err := admins.Concerns(ctx, l.Account, l.User, l.At); err != nil || !concerns {
+					return "", "", cmp.Or(err, mail.ErrNobody)
+				}
 			}
 			return a.life.pages.Letter(l)
 		},
@@ -68,4 +77,30 @@ func telling(record func(context.Context, storage.Event), outbox *mail.Outbox) f
 		record(ctx, e)
 		outbox.Tell(context.WithoutCancel(ctx), e)
 	}
+}
+
+// remindTime is how often is looked for people to be reminded, by one node.
+const remindTime = time.Hour
+
+// remind tells people by mail what planned modes will ask of them.
+func (g *gate) remind(ctx context.Context) error {
+	if g.mail == nil {
+		return nil
+	}
+	// Nobody gives this back: who comes within the hour, this node too, finds it
+	// taken. The mails' keys see to it that each is sent once; this only spares
+	// the database from being asked so often.
+	err := g.login.Store.TakeLease(ctx, "reminders", session.NewID(), now(), now().Add(remindTime))
+	if errors.Is(err, storage.ErrConflict) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	return g.admin.Remind(ctx, func(ctx context.Context, r admin.Reminder) error {
+		return g.mail.Queue(ctx, mail.Letter{
+			About: mail.AboutPlan, Key: r.Key, To: r.To, User: r.User, Account: r.Account, Expires: r.Until,
+			Says: mail.Says{At: r.At, Mode: r.Mode.String()},
+		})
+	})
 }

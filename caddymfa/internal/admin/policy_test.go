@@ -1,7 +1,9 @@
 package admin_test
 
 import (
+	"context"
 	"errors"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -208,5 +210,65 @@ func TestPlan(t *testing.T) {
 	w.must(err)
 	if len(events) != 1 {
 		t.Errorf("the audit says %+v", events)
+	}
+}
+
+// Whom a planned mode would keep out is told a week and a day before: once for
+// each person, date and stage, however often it is asked for.
+func TestReminders(t *testing.T) {
+	w := newWorld(t)
+	boss := w.administrator("boss")
+	w.person("ana", "acme.example", mfa.RoleMember)
+	w.person("bo", "acme.example", mfa.RoleMember)
+	w.enrol("bo", mfa.TOTP)
+	from := w.now.Add(10 * 24 * time.Hour)
+	_, err := w.ChangePolicy(t.Context(), boss, w.account().Version, settings.Change{Mode: mfa.Required, From: from})
+	w.must(err)
+	told := make(map[string]admin.Reminder)
+	remind := func(at time.Time) (fresh int) {
+		w.now = at
+		w.must(w.Remind(t.Context(), func(_ context.Context, r admin.Reminder) error {
+			if _, again := told[r.Key]; !again {
+				fresh++
+			}
+			told[r.Key] = r
+			if r.To != "ana@acme.example" && r.To != "bo@acme.example" || r.Account != "acme" || r.Mode != mfa.Required || !r.At.Equal(from) || !at.Before(r.Until) || r.Until.After(from) {
+				t.Errorf("told %+v", r)
+			}
+			return nil
+		}))
+		return fresh
+	}
+	for _, step := range []struct {
+		at    time.Time
+		fresh int
+	}{
+		{from.Add(-8 * 24 * time.Hour), 0},
+		{from.Add(-7 * 24 * time.Hour), 1},
+		{from.Add(-7*24*time.Hour + time.Minute), 0},
+		{from.Add(-2 * 24 * time.Hour), 0},
+		{from.Add(-24 * time.Hour), 1},
+		{from.Add(-time.Minute), 0},
+		{from, 0},
+		{from.Add(time.Hour), 0},
+	} {
+		if got := remind(step.at); got != step.fresh {
+			t.Errorf("at %s, %d were told anew, want %d", step.at, got, step.fresh)
+		}
+	}
+	w.now = from.Add(-time.Minute)
+	concerns := func(user string, at time.Time) bool {
+		t.Helper()
+		is, err := w.Concerns(t.Context(), "acme", user, at)
+		w.must(err)
+		return is
+	}
+	if !concerns("ana", from) || concerns("bo", from) || concerns("ana", from.Add(time.Hour)) || concerns(boss.User, from) {
+		t.Error("a mail that waited would go to somebody who is fine, or about another date, or not to whom it concerns")
+	}
+	_, err = w.Store.RemoveFactorsOf(t.Context(), "bo")
+	w.must(err)
+	if got := remind(from.Add(-time.Minute)); got != 1 || told["plan/acme/bo/"+strconv.FormatInt(from.Unix(), 10)+"/day"].User != "bo" {
+		t.Errorf("after bo lost the factor, %d were told anew: %v", got, told)
 	}
 }

@@ -25,6 +25,10 @@ const (
 	AboutElsewhere = "elsewhere" // the password is not ours to replace
 )
 
+// AboutPlan is the letter to somebody whom a stricter mode will keep out that an
+// account has planned.
+const AboutPlan = "plan"
+
 // aboutEvent says which letter tells of what happened; empty: none.
 func aboutEvent(e storage.Event) string {
 	if e.Outcome != "ok" || e.User == "" {

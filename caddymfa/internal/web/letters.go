@@ -73,6 +73,8 @@ func (r *Renderer) letter(l mail.Letter) (about Text, body []Text) {
 			[]Text{say("mail.proofmissing.text", "domain", l.What, "when", when), say("mail.proofmissing.end", "when", end), theLink}
 	case mail.AboutUnverified:
 		return say("mail.unverified.subject", "service", l.Name, "domain", l.What), []Text{say("mail.unverified.text", "domain", l.What), theLink}
+	case mail.AboutPlan:
+		return say("mail.plan.subject", "account", l.Name, "when", when), []Text{say("mail.plan.text", "account", l.Name, "when", when), say("mail.plan.how"), theLink}
 	case mail.AboutReset:
 		return security(say("mail.reset.subject", "service", l.Name), say("mail.reset.text"))
 	}

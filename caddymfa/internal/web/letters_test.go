@@ -18,7 +18,7 @@ func letters() []mail.Letter {
 	key.What, key.Network = "webauthn", ""
 	return []mail.Letter{key, says(mail.AboutEnrolled), says(mail.AboutRemoved), says(mail.AboutPassword),
 		says(mail.AboutRecovery), says(mail.AboutLocked), says(mail.AboutReset),
-		says(mail.AboutForgot), says(mail.AboutElsewhere), says(mail.AboutProofMissing), says(mail.AboutUnverified)}
+		says(mail.AboutForgot), says(mail.AboutElsewhere), says(mail.AboutProofMissing), says(mail.AboutUnverified), says(mail.AboutPlan)}
 }
 
 func TestLetters(t *testing.T) {
