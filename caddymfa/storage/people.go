@@ -117,6 +117,9 @@ type Memberships interface {
 	// address of the domain and no password, by e-mail, beginning after the given
 	// one.
 	WithoutPassword(ctx context.Context, account, domain, after string, limit int) ([]User, error)
+	// CreateMembership adds a membership, or returns ErrExists: the one that is
+	// there stays as it is. ErrNotFound: no such account or user.
+	CreateMembership(ctx context.Context, m Membership) error
 	// PutMembership adds a membership, or changes role, state and origin of the
 	// one that is there; the snooze stays. ErrNotFound: no such account or user.
 	PutMembership(ctx context.Context, m Membership) error

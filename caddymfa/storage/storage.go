@@ -29,6 +29,7 @@ type Storage interface {
 	Accounts
 	Users
 	Memberships
+	Roster
 	Census
 	Trials
 	Domains

@@ -134,6 +134,10 @@ func TestMigrationCountsWhoWasThere(t *testing.T) {
 	if !slices.Equal(got, want) {
 		t.Errorf("expected %+v, got %+v", want, got)
 	}
+	found, err := store.Roster(t.Context(), storage.RosterQuery{Account: "acme", Search: "PARTNER.example b", Limit: 9})
+	if err != nil || len(found) != 1 || found[0].User != "u2" || found[0].Coverage != storage.CoverageInvited {
+		t.Errorf("expected u2, who is invited, to be found, got %+v, %v", found, err)
+	}
 }
 
 func TestNewerSchemaIsRefused(t *testing.T) {
@@ -179,6 +183,9 @@ func TestMigrationThatIsCancelledLeavesNothing(t *testing.T) {
 	}
 }
 
+// coverage is the expression that an index is made of, as queries have it.
+const coverage = `(CASE WHEN state = 'invited' THEN 'invited' WHEN user_disabled = 1 THEN 'off' WHEN enrolled NOT IN ('', 'recovery') THEN 'enrolled' WHEN provider_id <> '' THEN 'provider' ELSE 'missing' END)`
+
 // Every query that finds rows by something other than walking a whole table
 // must have an index for it.
 func TestQueriesUseIndexes(t *testing.T) {
@@ -195,6 +202,10 @@ func TestQueriesUseIndexes(t *testing.T) {
 			"GROUP BY state, role, user_disabled, has_password, enrolled, domain ORDER BY state, role, user_disabled, has_password, enrolled, domain",
 		"SELECT user_id FROM memberships WHERE account_id = 'x' AND state = 'joined' AND role = 'member' AND user_disabled = 0 " +
 			"AND has_password = 1 AND enrolled = '' AND domain = 'y' AND user_id > 'z' ORDER BY user_id LIMIT 9",
+		"SELECT user_id FROM memberships WHERE account_id = 'x' AND email > 'y' AND sought LIKE '%z%' AND role = 'admin' ORDER BY email LIMIT 9",
+		"SELECT user_id FROM memberships WHERE account_id = 'x' AND email > 'y' AND " + coverage + " = 'missing' AND sought LIKE '%z%' ORDER BY email LIMIT 9",
+		"SELECT account_id, " + coverage + ", COUNT(*) FROM memberships WHERE account_id = 'x' GROUP BY account_id, " + coverage,
+		"SELECT * FROM adoption WHERE account_id = 'x' ORDER BY day DESC LIMIT 9",
 		"SELECT * FROM domains WHERE name = 'x' ORDER BY account_id",
 		"SELECT * FROM domains WHERE account_id = 'x' ORDER BY name",
 		"SELECT * FROM identity_providers WHERE account_id = 'x' ORDER BY id",

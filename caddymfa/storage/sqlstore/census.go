@@ -42,9 +42,10 @@ func (t *tx) restate(ctx context.Context, user string) error {
 	}
 	disabled, password := flag(people[0].Disabled), flag(people[0].PasswordHash != "")
 	enrolled, domain := kinds.String(), storage.DomainOf(people[0].Email)
-	_, err = t.exec(ctx, `UPDATE memberships SET user_disabled = ?, has_password = ?, enrolled = ?, domain = ?
-		WHERE user_id = ? AND (user_disabled <> ? OR has_password <> ? OR enrolled <> ? OR domain <> ?)`,
-		disabled, password, enrolled, domain, user, disabled, password, enrolled, domain)
+	email, sought := people[0].Email, strings.ToLower(people[0].Email+" "+people[0].Name)
+	_, err = t.exec(ctx, `UPDATE memberships SET user_disabled = ?, has_password = ?, enrolled = ?, domain = ?, email = ?, sought = ?
+		WHERE user_id = ? AND (user_disabled <> ? OR has_password <> ? OR enrolled <> ? OR domain <> ? OR email <> ? OR sought <> ?)`,
+		disabled, password, enrolled, domain, email, sought, user, disabled, password, enrolled, domain, email, sought)
 	return err
 }
 
@@ -92,7 +93,7 @@ func scanPerson(row scanner) (p storage.Person, err error) {
 
 // PeopleAlike implements [storage.Census].
 func (s *Store) PeopleAlike(ctx context.Context, account string, st storage.Standing, now time.Time, after string, limit int) ([]storage.Person, error) {
-	list, err := all(ctx, s.read, scanPerson, `SELECT users.id, email, name
+	list, err := all(ctx, s.read, scanPerson, `SELECT users.id, users.email, name
 		FROM memberships JOIN users ON users.id = memberships.user_id
 		WHERE account_id = ? AND state = ? AND role = ? AND user_disabled = ? AND has_password = ? AND enrolled = ? AND domain = ?
 			AND user_id > ? AND CASE WHEN snoozed_until > ? THEN 1 ELSE 0 END = ?

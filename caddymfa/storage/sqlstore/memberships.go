@@ -75,17 +75,27 @@ func (s *Store) WithoutPassword(ctx context.Context, account, domain, after stri
 	return list, nil
 }
 
+// CreateMembership implements [storage.Memberships].
+func (s *Store) CreateMembership(ctx context.Context, m storage.Membership) error {
+	return s.putMembership(ctx, m, "", false)
+}
+
+// orChange makes a membership that is there what is put.
+const orChange = ` ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role, state = excluded.state, origin = excluded.origin`
+
 // PutMembership implements [storage.Memberships].
 func (s *Store) PutMembership(ctx context.Context, m storage.Membership) error {
-	return s.putMembership(ctx, m, false)
+	return s.putMembership(ctx, m, orChange, false)
 }
 
 // PutMembershipKeepingAdmin implements [storage.Memberships].
 func (s *Store) PutMembershipKeepingAdmin(ctx context.Context, m storage.Membership) error {
-	return s.putMembership(ctx, m, m.Role != mfa.RoleAdmin || m.State != mfa.Joined)
+	return s.putMembership(ctx, m, orChange, !administers(m))
 }
 
-func (s *Store) putMembership(ctx context.Context, m storage.Membership, keepAdmin bool) error {
+func administers(m storage.Membership) bool { return m.Role == mfa.RoleAdmin && m.State == mfa.Joined }
+
+func (s *Store) putMembership(ctx context.Context, m storage.Membership, otherwise string, keepAdmin bool) error {
 	err := s.transact(ctx, func(t *tx) error {
 		t.changed(storage.SubjectMembership, m.User)
 		return t.alter(ctx, m.User, func() error {
@@ -94,8 +104,7 @@ func (s *Store) putMembership(ctx context.Context, m storage.Membership, keepAdm
 					return err
 				}
 			}
-			_, err := t.exec(ctx, `INSERT INTO memberships (`+membershipColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)
-				ON CONFLICT (account_id, user_id) DO UPDATE SET role = excluded.role, state = excluded.state, origin = excluded.origin`,
+			_, err := t.exec(ctx, `INSERT INTO memberships (`+membershipColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?)`+otherwise,
 				m.Account, m.User, m.Role.String(), m.State.String(), micros(m.SnoozedUntil), originName(m.Origin), micros(m.Created))
 			return err
 		})

@@ -79,7 +79,10 @@ func insertSession(ctx context.Context, t *tx, v storage.Session) error {
 		micros(p.Second), p.SecondBy.String(), flag(p.Synced),
 		p.ProviderAMR, p.ProviderACR, p.ProviderSession,
 		micros(p.ProviderSecond), p.BreakGlass, micros(p.Remembered), p.RememberedBy.String(), micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), v.Browser, v.Network)
-	return err
+	if err != nil {
+		return err
+	}
+	return t.entered(ctx, v)
 }
 
 // UpdateSession implements [storage.Sessions].
@@ -94,7 +97,7 @@ func (s *Store) UpdateSession(ctx context.Context, id string, change func(*stora
 			if err := ownProof(old.User, p); err != nil {
 				return nil, err
 			}
-			return all(ctx, t, scanSession, `UPDATE sessions
+			rows, err := all(ctx, t, scanSession, `UPDATE sessions
 				SET account_id = ?, first_at = ?, first_by = ?, provider = ?, issuer = ?, subject = ?, second_at = ?, second_by = ?, second_synced = ?,
 					provider_amr = ?, provider_acr = ?, provider_sid = ?, provider_second_at = ?, break_glass = ?, remembered_at = ?, remembered_by = ?,
 					seen_at = ?, expires_at = ?, revoked_at = ?, browser = ?, network = ?, version = version + 1
@@ -103,6 +106,10 @@ func (s *Store) UpdateSession(ctx context.Context, id string, change func(*stora
 				p.ProviderAMR, p.ProviderACR, p.ProviderSession,
 				micros(p.ProviderSecond), p.BreakGlass, micros(p.Remembered), p.RememberedBy.String(), micros(next.Seen), micros(next.Expires), micros(next.Revoked), next.Browser, next.Network,
 				id, old.Version)
+			if err != nil || len(rows) == 0 || old.Account == next.Account && old.Proof.First.Equal(next.Proof.First) {
+				return rows, err
+			}
+			return rows, t.entered(ctx, rows[0])
 		},
 		subject: storage.SubjectSession,
 		id:      func(v storage.Session) string { return v.ID },

@@ -64,6 +64,19 @@ var standingChanges = map[string]func(t *testing.T, s storage.Storage, id string
 		}
 		return s.PutMembership(t.Context(), m)
 	},
+	"invite": func(t *testing.T, s storage.Storage, id string, n int) error {
+		return s.CreateMembership(t.Context(), storage.Membership{Account: "acme", User: id, Role: mfa.RoleMember, State: mfa.Invited, Created: now})
+	},
+	"amend": func(t *testing.T, s storage.Storage, id string, n int) error {
+		return s.AmendMember(t.Context(), "acme", id, func(m *storage.Membership) error {
+			m.Role, m.State = []mfa.Role{mfa.RoleMember, mfa.RoleAdmin}[n%2], []mfa.MemberState{mfa.Joined, mfa.Invited}[n/2%2]
+			return nil
+		})
+	},
+	"reset here": func(t *testing.T, s storage.Storage, id string, _ int) error {
+		_, err := s.ResetMember(t.Context(), "acme", id)
+		return err
+	},
 	"leave": func(t *testing.T, s storage.Storage, id string, _ int) error {
 		return s.RemoveMembership(t.Context(), "acme", id)
 	},
@@ -117,7 +130,7 @@ var censusChecks = []check{
 		}
 		slices.Sort(names)
 		done := make(map[string]int)
-		for range 120 {
+		for range 200 {
 			name := names[chance.IntN(len(names))]
 			if standingChanges[name](t, s, people[chance.IntN(len(people))], chance.IntN(6)) == nil {
 				done[name]++

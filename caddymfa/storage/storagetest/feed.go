@@ -95,6 +95,25 @@ var telling = []struct {
 	{"Snooze", func(t *testing.T, s storage.Storage) error {
 		return s.Snooze(t.Context(), "acme", "u1", now)
 	}, told(storage.SubjectMembership, "u1")},
+	{"CreateMembership", func(t *testing.T, s storage.Storage) error {
+		return s.CreateMembership(t.Context(), storage.Membership{Account: "acme", User: "u2", Role: mfa.RoleMember, State: mfa.Invited, Created: now})
+	}, told(storage.SubjectMembership, "u2")},
+	{"AmendMember", func(t *testing.T, s storage.Storage) error {
+		return s.AmendMember(t.Context(), "acme", "u1", func(*storage.Membership) error { return nil })
+	}, told(storage.SubjectMembership, "u1")},
+	{"ResetMember", func(t *testing.T, s storage.Storage) error {
+		_, err := s.ResetMember(t.Context(), "acme", "u1")
+		return err
+	}, told(storage.SubjectUser, "u1")},
+	{"RevokeSessionsIn", func(t *testing.T, s storage.Storage) error {
+		v := newSession("u1", "in", now)
+		v.Account = "acme"
+		if err := s.CreateSession(t.Context(), v); err != nil {
+			return err
+		}
+		_, err := s.RevokeSessionsIn(t.Context(), "acme", "u1", now)
+		return err
+	}, told(storage.SubjectSession, "in")},
 	{"UpdateSession", func(t *testing.T, s storage.Storage) error {
 		_, err := s.UpdateSession(t.Context(), "s1", func(*storage.Session) error { return nil })
 		return err

@@ -58,6 +58,19 @@ var membershipChecks = []check{
 		want.Role, want.State, want.Origin, want.SnoozedUntil = mfa.RoleAdmin, mfa.Invited, storage.FromConfig, now.Add(time.Hour)
 		same(t, value(s.Membership(t.Context(), "acme", "u1"))(t), want)
 	}},
+	{"one that is created leaves one that is there as it is", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		want := member(t, s, "acme", "u1")
+		again := storage.Membership{Account: "acme", User: "u1", Role: mfa.RoleAdmin, State: mfa.Invited, Created: now.Add(time.Hour)}
+		refuses(t, s.CreateMembership(t.Context(), again), storage.ErrExists)
+		same(t, value(s.Membership(t.Context(), "acme", "u1"))(t), want)
+		must(t, s.RemoveMembership(t.Context(), "acme", "u1"))
+		must(t, s.CreateMembership(t.Context(), again))
+		same(t, value(s.Membership(t.Context(), "acme", "u1"))(t), again)
+		again.User = "nobody"
+		refuses(t, s.CreateMembership(t.Context(), again), storage.ErrNotFound)
+	}},
 	{"a snooze can be ended", func(t *testing.T, s storage.Storage) {
 		account(t, s, "acme")
 		user(t, s, "u1")

@@ -37,6 +37,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"accounts", accountChecks},
 		{"users", userChecks},
 		{"memberships", membershipChecks},
+		{"roster", rosterChecks},
 		{"census", censusChecks},
 		{"trials", trialChecks},
 		{"devices", deviceChecks},
