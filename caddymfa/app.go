@@ -306,6 +306,12 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 	if err := g.login.Sessions.Keys.Rotate(ctx, false); err != nil {
 		return err
 	}
+	if today := at.UTC().Truncate(24 * time.Hour); g.noted.Before(today) {
+		if err := g.admin.NoteAdoption(ctx); err != nil {
+			return err
+		}
+		g.noted = today
+	}
 	return g.admin.RecheckDomains(ctx)
 }
 

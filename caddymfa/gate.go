@@ -40,6 +40,7 @@ type gate struct {
 	trials   *trial.Recorder
 	denied   *otter.Cache[denial, struct{}]
 	plain    atomic.Bool // plain HTTP was warned about
+	noted    time.Time   // the day for which housekeeping has noted how members stand
 }
 
 // gateOnce makes the gate when it is first needed.

@@ -22,9 +22,6 @@ type Service struct {
 	Record func(context.Context, storage.Event)
 	// DNS is where domains are proven.
 	DNS Resolver
-	// MailSetUp mails a person of an account a link to choose a password. Nil: no
-	// mail can be sent.
-	MailSetUp func(ctx context.Context, account string, who storage.User) error
 }
 
 // Actor is who administers, and in which account: the only one that the steps

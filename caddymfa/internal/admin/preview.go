@@ -129,6 +129,10 @@ const PeoplePage = 50
 // PeopleWith names members for whom a mode would have an outcome, a page at a
 // time: after is the next of the page before.
 func (s *Service) PeopleWith(ctx context.Context, a Actor, rules settings.Rules, mode mfa.Policy, o mfa.Outcome, after string) (people []storage.Person, next string, err error) {
+	return s.peopleWith(ctx, a, rules, mode, o, after, PeoplePage)
+}
+
+func (s *Service) peopleWith(ctx context.Context, a Actor, rules settings.Rules, mode mfa.Policy, o mfa.Outcome, after string, limit int) (people []storage.Person, next string, err error) {
 	tenant, groups, err := s.census(ctx, a.Account)
 	if err != nil {
 		return nil, "", err
@@ -143,7 +147,7 @@ func (s *Service) PeopleWith(ctx context.Context, a Actor, rules settings.Rules,
 		if place(g.Standing) == group {
 			from = user
 		}
-		room := PeoplePage - len(people)
+		room := limit - len(people)
 		list, err := s.Store.PeopleAlike(ctx, a.Account, g.Standing, s.Now(), from, room+1)
 		if err != nil {
 			return nil, "", err

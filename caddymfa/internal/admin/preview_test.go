@@ -206,10 +206,10 @@ func (w *world) fill(people int) {
 		`WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ` + strconv.Itoa(people) + `)
 			INSERT INTO users SELECT lower(hex(randomblob(16))), 'person' || i || '@partner' || (i % 7) || '.example', 'Person ' || i,
 				'hash', 1, 0, 'store', 1, 1 FROM n`,
-		`INSERT INTO memberships (account_id, user_id, role, state, snoozed_until, origin, created_at, has_password, enrolled, domain)
+		`INSERT INTO memberships (account_id, user_id, role, state, snoozed_until, origin, created_at, has_password, enrolled, domain, email, sought)
 			SELECT 'acme', id, CASE WHEN rowid % 100 = 0 THEN 'admin' ELSE 'member' END, 'joined', 0, 'store', 1, 1,
 				CASE WHEN rowid % 3 = 0 THEN 'totp,recovery' WHEN rowid % 5 = 0 THEN 'webauthn' ELSE '' END,
-				'partner' || (rowid % 7) || '.example' FROM users`,
+				'partner' || (rowid % 7) || '.example', email, lower(email || ' ' || name) FROM users`,
 	} {
 		if _, err := db.ExecContext(w.t.Context(), statement); err != nil {
 			w.t.Fatal(err)

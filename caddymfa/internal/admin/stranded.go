@@ -107,8 +107,8 @@ func (s *Service) offerPassword(ctx context.Context, by Actor, u storage.User) (
 	}
 	e := storage.Event{Action: "create_set_up", Outcome: "ok", User: u.ID}
 	switch {
-	case s.MailSetUp != nil:
-		if err := s.MailSetUp(ctx, by.Account, u); err != nil {
+	case s.Mails():
+		if err := s.Login.OfferPassword(ctx, by.Account, u); err != nil {
 			return one, fmt.Errorf("mailing a set-up link: %w", err)
 		}
 		one.Mailed, e.Reason = true, "mailed"
@@ -133,4 +133,4 @@ func (s *Service) offerPassword(ctx context.Context, by Actor, u storage.User) (
 }
 
 // Mails reports whether links can be mailed.
-func (s *Service) Mails() bool { return s.MailSetUp != nil }
+func (s *Service) Mails() bool { return s.Login.Mail != nil }

@@ -28,12 +28,13 @@ type Scope string
 const (
 	ScopeRead   Scope = "read"   // read the account, its policy and its domains
 	ScopeSSO    Scope = "sso"    // change domains
+	ScopePeople Scope = "people" // list the people, invite, change and remove them
 	ScopeAudit  Scope = "audit"  // read the audit
 	ScopeTokens Scope = "tokens" // list tokens, and revoke them
 )
 
 // Scopes lists all of them.
-var Scopes = []Scope{ScopeRead, ScopeSSO, ScopeAudit, ScopeTokens}
+var Scopes = []Scope{ScopeRead, ScopeSSO, ScopePeople, ScopeAudit, ScopeTokens}
 
 // The bounds of tokens.
 const (

@@ -43,6 +43,9 @@ var (
 	// Mailed counts mails that somebody who is not signed in had sent to an
 	// address, so that nobody's mailbox can be filled with them.
 	Mailed = Rule{Name: "mailed", Free: 3, Delay: 15 * time.Minute, Longest: 6 * time.Hour, Forget: 24 * time.Hour}
+	// Invitations counts how many people an account invites: mails go to addresses
+	// that nobody has proven.
+	Invitations = Rule{Name: "invitations", Free: 500, Delay: 10 * time.Second, Longest: time.Minute, Forget: 24 * time.Hour}
 	// BadToken counts tokens of programs that are none, per client network.
 	BadToken = Rule{Name: "bad_token", Free: 20, Delay: time.Second, Longest: time.Minute, Forget: 10 * time.Minute}
 	// SecondFactor counts wrong answers per person and kind. It is reachable

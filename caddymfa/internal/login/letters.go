@@ -24,8 +24,13 @@ func (s *Service) Address(ctx context.Context, l *mail.Letter) error {
 		}
 		l.Name = a.Name
 	}
-	if l.About == mail.AboutForgot {
+	switch l.About {
+	case mail.AboutForgot:
 		return s.forgot(ctx, l)
+	case mail.AboutInvitation:
+		return s.invite(ctx, l)
+	case mail.AboutOffer:
+		return s.offer(ctx, l)
 	}
 	if l.About == mail.AboutProofMissing || l.About == mail.AboutUnverified {
 		return s.domainLetter(ctx, l)

@@ -29,6 +29,12 @@ const (
 // account has planned.
 const AboutPlan = "plan"
 
+// The letters that an account's administrators have sent to its people.
+const (
+	AboutInvitation = "invitation" // to join the account, with a link
+	AboutOffer      = "offer"      // their company's sign-in ended: a link for choosing a password
+)
+
 // aboutEvent says which letter tells of what happened; empty: none.
 func aboutEvent(e storage.Event) string {
 	if e.Outcome != "ok" || e.User == "" {

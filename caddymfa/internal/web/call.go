@@ -39,6 +39,7 @@ type flow struct {
 	Passkey []byte        `json:"p,omitempty"` // the ceremony of a sign-in by passkey
 	Asked   []login.Asked `json:"a,omitempty"` // sign-ins at providers
 	Left    login.Left    `json:"l,omitzero"`  // a sign-out that may go on at a provider
+	Invite  string        `json:"i,omitempty"` // the code of an invitation that waits for a sign-in
 	Expires int64         `json:"x"`
 }
 

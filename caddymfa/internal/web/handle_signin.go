@@ -130,7 +130,12 @@ func (c *call) signedIn(sess storage.Session) error {
 	}
 	c.cookies.Clear(c.w.Header(), c.cookies.Flow)
 	c.cookies.Set(c.w.Header(), c.cookies.Known, c.s.Login.KnownBrowser(sess.User), 180*24*time.Hour)
-	c.flow = flow{Return: to}
+	c.flow = flow{Return: to, Invite: c.flow.Invite}
+	if c.flow.Invite != "" {
+		if err := c.writeFlow(); err != nil {
+			return err
+		}
+	}
 	return c.proceed()
 }
 

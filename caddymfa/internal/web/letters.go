@@ -75,6 +75,16 @@ func (r *Renderer) letter(l mail.Letter) (about Text, body []Text) {
 		return say("mail.unverified.subject", "service", l.Name, "domain", l.What), []Text{say("mail.unverified.text", "domain", l.What), theLink}
 	case mail.AboutPlan:
 		return say("mail.plan.subject", "account", l.Name, "when", when), []Text{say("mail.plan.text", "account", l.Name, "when", when), say("mail.plan.how"), theLink}
+	case mail.AboutInvitation:
+		until, _ := r.texts.when("", l.Until)
+		what := say("mail.invitation.text", "account", l.Name)
+		if l.By != "" {
+			what = say("mail.invitation.by", "who", l.By, "account", l.Name)
+		}
+		return say("mail.invitation.subject", "account", l.Name), []Text{what, theLink, say("mail.until", "when", until), say("mail.invitation.unknown")}
+	case mail.AboutOffer:
+		until, _ := r.texts.when("", l.Until)
+		return say("mail.offer.subject", "account", l.Name), []Text{say("mail.offer.text", "account", l.Name), theLink, say("mail.until", "when", until), say("mail.offer.factor")}
 	case mail.AboutReset:
 		return security(say("mail.reset.subject", "service", l.Name), say("mail.reset.text"))
 	}

@@ -16,9 +16,12 @@ func letters() []mail.Letter {
 	}
 	key := says(mail.AboutEnrolled)
 	key.What, key.Network = "webauthn", ""
+	nobodys := says(mail.AboutInvitation)
+	nobodys.By = ""
 	return []mail.Letter{key, says(mail.AboutEnrolled), says(mail.AboutRemoved), says(mail.AboutPassword),
 		says(mail.AboutRecovery), says(mail.AboutLocked), says(mail.AboutReset),
-		says(mail.AboutForgot), says(mail.AboutElsewhere), says(mail.AboutProofMissing), says(mail.AboutUnverified), says(mail.AboutPlan)}
+		says(mail.AboutForgot), says(mail.AboutElsewhere), says(mail.AboutProofMissing), says(mail.AboutUnverified), says(mail.AboutPlan),
+		says(mail.AboutInvitation), nobodys, says(mail.AboutOffer)}
 }
 
 func TestLetters(t *testing.T) {

@@ -207,6 +207,7 @@ func samples() []sample {
 	}
 	all = append(all, ssoSamples()...)
 	all = append(all, policySamples()...)
+	all = append(all, peopleSamples()...)
 	for name, message := range messages() {
 		message.Chrome, message.Return, message.Reference = chromeOf(), "/orders?page=2", "4f1c-22"
 		all = append(all, sample{"message-" + name, message})
@@ -225,6 +226,7 @@ func zeroes() []View {
 	return []View{Login{}, Password{}, Leave{}, BreakGlass{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
 		AdminPolicy{}, AdminPolicyPeople{}, AdminTrial{}, ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{}, Forgot{},
 		AdminSSO{}, AdminClaim{}, AdminDomain{}, AdminConfirm{Title: say("confirm.stop.title", "domain", ""), Button: say("confirm.stop.next")}, AdminConflict{}, AdminSetUps{}, AdminProvider{}, AdminTested{}, AdminAudit{}, AdminTokens{},
+		AdminPeople{}, AdminPerson{}, AdminInvite{}, AdminInvited{}, Joining{},
 		MessageBusy}
 }
 
@@ -234,7 +236,7 @@ func messages() map[string]Message {
 		"user-disabled": MessageUserDisabled, "not-admin": MessageNotAdmin, "entry": MessageEntry, "account-disabled": MessageAccountDisabled, "undecidable": MessageUndecidable,
 		"not-found": MessageNotFound, "method": MessageMethod, "too-large": MessageTooLarge, "start-again": MessageStartAgain,
 		"link-expired": MessageLinkExpired, "unavailable": MessageUnavailable, "busy": MessageBusy, "fault": MessageFault,
-		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "refused": MessageRefused, "not-again": MessageNotAgain, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
+		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "refused": MessageRefused, "invitation": MessageInvitation, "not-again": MessageNotAgain, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
 	}
 }
 

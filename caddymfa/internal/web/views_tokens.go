@@ -11,6 +11,7 @@ import (
 var scopeTexts = map[admin.Scope]Text{
 	admin.ScopeRead:   say("tokens.scope.read"),
 	admin.ScopeSSO:    say("tokens.scope.sso"),
+	admin.ScopePeople: say("tokens.scope.people"),
 	admin.ScopeAudit:  say("tokens.scope.audit"),
 	admin.ScopeTokens: say("tokens.scope.tokens"),
 }

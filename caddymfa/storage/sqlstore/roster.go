@@ -12,7 +12,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
-// coverage is how a member stands. An index of migration 0014_people has the
+// coverage is how a member stands. An index of migration 0015_people has the
 // same expression, to the letter.
 const coverage = `(CASE WHEN state = 'invited' THEN 'invited' WHEN user_disabled = 1 THEN 'off' WHEN enrolled NOT IN ('', 'recovery') THEN 'enrolled' WHEN provider_id <> '' THEN 'provider' ELSE 'missing' END)`
 
