@@ -95,12 +95,14 @@ var bulks = []bulk{
 	{"users", `INSERT INTO users (id, email, name, password_hash, password_changed_at, disabled, origin, created_at, version)
 		{n} SELECT 'U' || ` + scattered + `, ` + scattered + ` || '@bulk.example', 'Person ' || i, 'none', {now}, 0, 'store', {now}, 1 FROM n`,
 		func(s size) int { return s.users }},
-	{"memberships", `INSERT INTO memberships (account_id, user_id, role, state, snoozed_until, origin, created_at, has_password, enrolled, domain)
-		{n} SELECT 'a' || (i % {accounts}), 'U' || ` + scattered + `, 'member', 'joined', 0, 'store', {now}, 1, 'totp', 'bulk.example' FROM n`,
+	{"memberships", `INSERT INTO memberships (account_id, user_id, role, state, snoozed_until, origin, created_at, has_password, enrolled, domain, email, sought)
+		{n} SELECT 'a' || (i % {accounts}), 'U' || ` + scattered + `, 'member', 'joined', 0, 'store', {now}, 1, 'totp', 'bulk.example',
+			` + scattered + ` || '@bulk.example', ` + scattered + ` || '@bulk.example person ' || i FROM n`,
 		func(s size) int { return s.users }},
 	// One account is large.
-	{"memberships", `INSERT INTO memberships (account_id, user_id, role, state, snoozed_until, origin, created_at, has_password, enrolled, domain)
-		{n} SELECT 'large', 'U' || ` + scattered + `, 'member', 'joined', 0, 'store', {now}, 1, 'totp', 'bulk.example' FROM n`,
+	{"memberships", `INSERT INTO memberships (account_id, user_id, role, state, snoozed_until, origin, created_at, has_password, enrolled, domain, email, sought)
+		{n} SELECT 'large', 'U' || ` + scattered + `, 'member', 'joined', 0, 'store', {now}, 1, 'totp', 'bulk.example',
+			` + scattered + ` || '@bulk.example', ` + scattered + ` || '@bulk.example person ' || i FROM n`,
 		func(s size) int { return min(s.users, 100_000) }},
 	{"factors", `INSERT INTO factors (id, user_id, kind, name, state, disabled, created_at, used_at, version)
 		{n} SELECT 'F' || ` + scattered + `, 'U' || ` + scattered + `, 'totp', 'Phone', {bytes}, 0, {now}, {now}, 1 FROM n`,

@@ -26,6 +26,9 @@ var (
 	// ErrSelf means that an administrator was about to do to themselves what only
 	// another one can take back.
 	ErrSelf = errors.New("another administrator must do that")
+	// ErrNoMail means that a program cannot invite, since its answer would hold
+	// what lets somebody in.
+	ErrNoMail = errors.New("nothing carries mails: invite on the page for administrators, which shows a code to hand over")
 	// ErrElsewhere means that the person belongs to other accounts, too, whose
 	// protection would go as well.
 	ErrElsewhere = errors.New("the person belongs to other accounts, too")
@@ -49,6 +52,9 @@ func (s *Service) Invite(ctx context.Context, a Actor, typed string, role mfa.Ro
 	}
 	if role != mfa.RoleMember && role != mfa.RoleAdmin {
 		return Invited{}, ErrRole
+	}
+	if err := s.maySend(a); err != nil {
+		return Invited{}, err
 	}
 	u, err := s.Store.UserByEmail(ctx, email)
 	if errors.Is(err, storage.ErrNotFound) {
@@ -87,6 +93,14 @@ func (s *Service) Invite(ctx context.Context, a Actor, typed string, role mfa.Ro
 	return in, nil
 }
 
+// maySend refuses what only a page could answer.
+func (s *Service) maySend(a Actor) error {
+	if a.Session == "" && !s.Mails() {
+		return ErrNoMail
+	}
+	return nil
+}
+
 // Resend invites somebody again who has not joined yet. ErrMember: they have.
 func (s *Service) Resend(ctx context.Context, a Actor, user string) (Invited, error) {
 	m, err := s.Store.Membership(ctx, a.Account, user)
@@ -95,6 +109,9 @@ func (s *Service) Resend(ctx context.Context, a Actor, user string) (Invited, er
 	}
 	if m.State != mfa.Invited {
 		return Invited{}, ErrMember
+	}
+	if err := s.maySend(a); err != nil {
+		return Invited{}, err
 	}
 	u, err := s.Store.User(ctx, user)
 	if err != nil {

@@ -39,7 +39,11 @@ func (o documentedOp) sample(name string) string {
 }
 
 // bodies holds a body for every operation that wants one.
-var bodies = map[string]string{"claimDomain": `{"name":"new.acme.example"}`}
+var bodies = map[string]string{
+	"claimDomain":  `{"name":"new.acme.example"}`,
+	"invitePerson": `{"email":"new@acme.example","role":"member"}`,
+	"setRole":      `{"role":"admin"}`,
+}
 
 // documented reads the operations from the document that is served.
 func documented(t *testing.T, w *world) []documentedOp {
@@ -189,6 +193,17 @@ func TestTheDocumentIsWhatIsServed(t *testing.T) {
 	c.try(ops["listDomains"], token, "/domains", "")
 	tag := c.try(ops["getDomain"], token, "/domains/acme.example", "").Header().Get("ETag")
 	c.try(ops["removeDomain"], token, "/domains/acme.example", "", "If-Match: "+tag)
+	w.mails()
+	var lee api.Person
+	w.must(json.Unmarshal(c.try(ops["invitePerson"], token, "/people", `{"email":"lee@acme.example","role":"member"}`).Body.Bytes(), &lee))
+	c.try(ops["inviteAgain"], token, "/people/"+lee.ID+"/invite", "")
+	w.joined("acme", lee.ID)
+	c.try(ops["listPeople"], token, "/people?only=missing&search=lee&limit=1", "")
+	c.try(ops["setRole"], token, "/people/"+lee.ID+"/role", `{"role":"admin"}`)
+	c.try(ops["resetPerson"], token, "/people/"+lee.ID+"/reset", "")
+	c.try(ops["endSessions"], token, "/people/"+lee.ID+"/sign-out", "")
+	c.try(ops["getPerson"], token, "/people/"+lee.ID, "")
+	c.try(ops["removePerson"], token, "/people/"+lee.ID, "")
 	c.try(ops["revokeToken"], token, "/tokens/"+other, "")
 	c.try(ops["listTokens"], token, "/tokens", "")
 	for id, op := range ops {

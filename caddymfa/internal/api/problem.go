@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
+	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -46,6 +47,11 @@ var known = []struct {
 	{login.ErrReadOnly, http.StatusConflict, "read_only"},
 	{storage.ErrExists, http.StatusConflict, "exists"},
 	{storage.ErrConflict, http.StatusConflict, "conflict"},
+	{storage.ErrLastAdmin, http.StatusConflict, "last_admin"},
+	{admin.ErrElsewhere, http.StatusConflict, "other_accounts"},
+	{admin.ErrMember, http.StatusConflict, "joined"},
+	{admin.ErrInvited, http.StatusConflict, "invited"},
+	{admin.ErrNoMail, http.StatusConflict, "no_mail"},
 	{admin.ErrDomainMany, http.StatusConflict, "too_many"},
 }
 
@@ -74,6 +80,10 @@ func (c *call) refuse(err error) {
 func (c *call) problem(err error) *Problem {
 	if p := new(Problem); errors.As(err, &p) {
 		return p
+	}
+	if wait := new(limit.Wait); errors.As(err, &wait) {
+		return &Problem{Status: http.StatusTooManyRequests, Code: "too_many_tries", Detail: "This was done too often. Wait a while.",
+			wait: wait.Until.Sub(c.Admin.Now())}
 	}
 	for _, k := range known {
 		if errors.Is(err, k.is) {

@@ -17,6 +17,7 @@ var wordSchemas = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[time.Time]():       moment,
 	reflect.TypeFor[admin.PartyKind](): oneOf("person", "outsider", "operator", "configuration", "housekeeping", "token"),
 	reflect.TypeFor[admin.Scope]():     oneOf(scopes()...),
+	reflect.TypeFor[role]():            oneOf("member", "admin"),
 	reflect.TypeFor[mode]():            oneOf("optional", "suggested", "required"),
 }
 
