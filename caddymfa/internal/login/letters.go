@@ -31,8 +31,7 @@ func (s *Service) Address(ctx context.Context, l *mail.Letter) error {
 		return s.invite(ctx, l)
 	case mail.AboutOffer:
 		return s.offer(ctx, l)
-	}
-	if l.About == mail.AboutProofMissing || l.About == mail.AboutUnverified {
+	case mail.AboutProofMissing, mail.AboutUnverified:
 		return s.domainLetter(ctx, l)
 	}
 	l.Link = s.Pages + "/profile/security"
