@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -268,13 +269,14 @@ func (s *Source) Gather(ctx context.Context, session *storage.Session, account s
 	if session == nil {
 		return g, nil
 	}
-	person, err := s.Person(ctx, session.User)
-	if errors.Is(err, storage.ErrNotFound) {
+	found := s.find(ctx, session.User, account)
+	if errors.Is(found.noPerson, storage.ErrNotFound) {
 		return g, nil
 	}
-	if err != nil {
-		return g, err
+	if found.noPerson != nil {
+		return g, found.noPerson
 	}
+	person, tenant, belongs := found.person, found.tenant, found.belongs
 	g.Person = person
 	g.Facts.Proof = session.Proof
 	g.Facts.User = mfa.User{ID: person.ID, Disabled: person.Disabled}
@@ -283,15 +285,10 @@ func (s *Source) Gather(ctx context.Context, session *storage.Session, account s
 		return g, nil
 	}
 	g.Facts.Account.ID = account
-	tenant, err := s.Tenant(ctx, account)
-	if errors.Is(err, storage.ErrNotFound) {
+	if errors.Is(found.noTenant, storage.ErrNotFound) {
 		return g, nil // Decide: nobody is a member of what does not exist
 	}
-	if err != nil {
-		return g, err
-	}
-	belongs, err := s.Memberships(ctx, person.ID)
-	if err != nil {
+	if err := errors.Join(found.noTenant, found.noBelongs); err != nil {
 		return g, err
 	}
 	g.Tenant = tenant
@@ -301,4 +298,43 @@ func (s *Source) Gather(ctx context.Context, session *storage.Session, account s
 	m := belongs[account]
 	g.Facts.Member = mfa.Member{Role: m.Role, State: m.State, SnoozedUntil: m.SnoozedUntil}
 	return g, nil
+}
+
+// found is what is known of a person, an account and where the person belongs;
+// or why it is not.
+type found struct {
+	person  *Person
+	tenant  *Tenant
+	belongs Memberships
+
+	noPerson, noTenant, noBelongs error
+}
+
+// find recalls all of it, or reads what is missing at once: where storage is far
+// away, each read is a wait. An account of "" is not looked for.
+func (s *Source) find(ctx context.Context, user, account string) (f found) {
+	var person, tenant, belongs bool
+	f.person, person = s.people.recall(user)
+	if account == "" {
+		if !person {
+			f.person, f.noPerson = s.Person(ctx, user)
+		}
+		return f
+	}
+	f.tenant, tenant = s.tenants.recall(account)
+	f.belongs, belongs = s.belongs.recall(user)
+	if person && tenant && belongs {
+		return f
+	}
+	return s.read(ctx, user, account)
+}
+
+func (s *Source) read(ctx context.Context, user, account string) found {
+	f := new(found)
+	var group sync.WaitGroup
+	group.Go(func() { f.person, f.noPerson = s.Person(ctx, user) })
+	group.Go(func() { f.tenant, f.noTenant = s.Tenant(ctx, account) })
+	group.Go(func() { f.belongs, f.noBelongs = s.Memberships(ctx, user) })
+	group.Wait()
+	return *f
 }

@@ -274,3 +274,60 @@ func BenchmarkGather(b *testing.B) {
 		}
 	}
 }
+
+// meeting is a storage in which nobody is answered before three have asked.
+type meeting struct {
+	storage.Storage
+	mu    sync.Mutex
+	asked int
+	all   chan struct{}
+}
+
+func (m *meeting) wait(ctx context.Context) error {
+	m.mu.Lock()
+	if m.asked++; m.asked == 3 {
+		close(m.all)
+	}
+	m.mu.Unlock()
+	select {
+	case <-m.all:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (m *meeting) User(ctx context.Context, id string) (storage.User, error) {
+	if err := m.wait(ctx); err != nil {
+		return storage.User{}, err
+	}
+	return m.Storage.User(ctx, id)
+}
+
+func (m *meeting) Account(ctx context.Context, id string) (storage.Account, error) {
+	if err := m.wait(ctx); err != nil {
+		return storage.Account{}, err
+	}
+	return m.Storage.Account(ctx, id)
+}
+
+func (m *meeting) MembershipsOf(ctx context.Context, user string) ([]storage.Membership, error) {
+	if err := m.wait(ctx); err != nil {
+		return nil, err
+	}
+	return m.Storage.MembershipsOf(ctx, user)
+}
+
+// TestOneWaitForAll: what is not remembered is read at once, so that storage that
+// is far away is waited for once.
+func TestOneWaitForAll(t *testing.T) {
+	_, s, sess := world(t)
+	source, err := New(&meeting{Storage: s, all: make(chan struct{})}, 100)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(source.Close)
+	if d := decide(t, source, sess); d.Verdict != mfa.Allow {
+		t.Errorf("decided %+v", d)
+	}
+}

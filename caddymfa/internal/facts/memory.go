@@ -57,23 +57,29 @@ func remember[V any](t *trust, capacity int, load func(context.Context, string) 
 	return memory[V]{trust: t, cache: c, load: load}, nil
 }
 
+// recall answers from memory, where that is certainly current.
+func (m *memory[V]) recall(id string) (v V, ok bool) {
+	if !m.feed.Live() {
+		return v, false
+	}
+	epoch := m.epoch.Load()
+	h, ok := m.cache.GetIfPresent(id)
+	return h.value, ok && h.epoch >= epoch
+}
+
 // get answers from memory, or loads.
 func (m *memory[V]) get(ctx context.Context, id string) (V, error) {
+	if v, ok := m.recall(id); ok {
+		return v, nil
+	}
 	if !m.feed.Live() {
 		return m.ask(ctx, id)
 	}
-	for epoch := m.epoch.Load(); ; {
-		h, ok := m.cache.GetIfPresent(id)
-		if !ok {
-			var err error
-			if h, err = m.cache.Get(ctx, id, otter.LoaderFunc[string, held[V]](m.loadHeld)); err != nil {
-				return h.value, err
-			}
+	for epoch := m.epoch.Load(); ; m.cache.Invalidate(id) {
+		h, err := m.cache.Get(ctx, id, otter.LoaderFunc[string, held[V]](m.loadHeld))
+		if err != nil || h.epoch >= epoch {
+			return h.value, err
 		}
-		if h.epoch >= epoch {
-			return h.value, nil
-		}
-		m.cache.Invalidate(id)
 	}
 }
 
