@@ -4,7 +4,7 @@
 GO         ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test deps check unit build bench load fmt clean
+.PHONY: help test deps check unit fleet build bench load fmt clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
@@ -34,6 +34,9 @@ check: ## gofmt, go vet and staticcheck
 
 unit: ## every test, with the race detector; a skipped test fails
 	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -race -vet=off -timeout 40m ./... ./.ci/testall
+
+fleet: ## the tests of several nodes, as often as the figures in docs/postgresql.md were taken
+	$(GO) test -vet=off -v -count 1 -timeout 2h ./caddymfa/integration/fleet -trials 200 -rounds 1000
 
 build: ## build bin/caddy, with Caddy's standard modules and this one
 	$(GO) build -o bin/caddy ./cmd/caddy

@@ -4,6 +4,7 @@ package fleet_test
 
 import (
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -17,8 +18,15 @@ import (
 
 	"golang.org/x/crypto/bcrypt"
 
+	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
 	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 	"github.com/caddymfa/gateway/caddymfa/storage/postgres/postgrestest"
+)
+
+// make fleet asks for more than make test has time for.
+var (
+	trials = flag.Int("trials", 20, "how often each kind of change is made")
+	rounds = flag.Int("rounds", 3, "how often codes and entries are used by many at once")
 )
 
 const (
@@ -77,46 +85,62 @@ type fleet struct {
 	front *node
 }
 
-// newFleet starts one node for each DSN, all at the same moment, and waits until
-// they serve. Options are more lines for the global option.
-func newFleet(t *testing.T, options string, dsns ...string) *fleet {
+// way is how a node gets to the database.
+type way struct {
+	dsn    string
+	listen string // empty: in the same way
+}
+
+// newFleet starts one node for each way, all at the same moment, and waits until
+// they serve. Timeout is how long they wait for the database, and options are
+// more lines for the global option.
+func newFleet(t *testing.T, timeout, options string, ways ...way) *fleet {
 	t.Helper()
 	f := &fleet{t: t}
 	var upstreams []string
-	for i, dsn := range dsns {
+	for i, w := range ways {
+		listen := ""
+		if w.listen != "" {
+			listen = "listen_dsn {env.LISTEN_URL}"
+		}
 		n := run(t, fmt.Sprintf("node %d", i), `{
 	admin ADMIN
 	default_bind 127.0.0.1
+	servers {
+		trusted_proxies static 127.0.0.1/32
+	}
 	mfa {
 		storage postgres {env.DATABASE_URL} {
-			timeout 5s
+			timeout `+timeout+`
+			`+listen+`
 		}
 		master_key {env.MFA_MASTER_KEY}
-		account declared {
-			policy required
-		}
-		user declared@example.com {
-			account declared admin
-		}
 		`+options+`
 	}
 }
 http://:PORT {
 	header X-Node `+fmt.Sprint(i)+`
-	mfa
+	mfa {
+		public /open
+	}
 	respond "in account {http.auth.user.account}"
 }
-`, "DATABASE_URL="+dsn, "MFA_MASTER_KEY="+master)
+`, "DATABASE_URL="+w.dsn, "LISTEN_URL="+w.listen, "MFA_MASTER_KEY="+master, "COMPANY_SECRET="+idptest.ClientSecret)
 		f.nodes = append(f.nodes, n)
 		upstreams = append(upstreams, n.address)
 	}
 	f.front = run(t, "load balancer", `{
 	admin ADMIN
 	default_bind 127.0.0.1
+	servers {
+		trusted_proxies static 127.0.0.1/32
+	}
 }
 http://:PORT {
 	reverse_proxy `+strings.Join(upstreams, " ")+` {
 		lb_policy round_robin
+		health_uri /.mfa/health
+		health_interval 250ms
 	}
 }
 `)
@@ -186,8 +210,17 @@ func (f *fleet) account(id, policy string) {
 
 func (f *fleet) user(email, account string) {
 	f.t.Helper()
-	f.operate(0, "POST", "users", fmt.Sprintf(`{"email": %q, "account": %q}`, email, account))
-	f.operate(0, "PUT", "users/"+email+"/password", fmt.Sprintf(`{"hash": %q}`, hash()))
+	if err := f.add(0, email, account); err != nil {
+		f.t.Fatal(err)
+	}
+}
+
+func (f *fleet) add(node int, email, account string) error {
+	if _, err := f.try(node, "POST", "users", fmt.Sprintf(`{"email": %q, "account": %q}`, email, account)); err != nil {
+		return err
+	}
+	_, err := f.try(node, "PUT", "users/"+email+"/password", fmt.Sprintf(`{"hash": %q}`, hash()))
+	return err
 }
 
 // database starts a PostgreSQL and returns it with an empty database.

@@ -2,24 +2,93 @@ package fleet_test
 
 import (
 	"fmt"
+	"net/http"
+	"net/url"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	"golang.org/x/net/html"
+
+	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 )
 
-// trials is how often each kind of change is made.
-const trials = 200
+// TestFleet is about nodes that are all well.
+func TestFleet(t *testing.T) {
+	t.Parallel()
+	c, name := database(t, "fsync=off")
+	idp := idptest.New(t, time.Now)
+	dsn := way{dsn: c.DSN(name)}
+	f := newFleet(t, "30s", `
+		identity oidc {
+			private_networks 127.0.0.0/8
+		}
+		account company {
+			policy optional
+			domain acme.example {
+				enforce
+			}
+			oidc `+idp.URL+` {
+				name Company
+				client_id `+idptest.ClientID+`
+				client_secret {env.COMPANY_SECRET}
+			}
+		}
+		user ana@acme.example {
+			account company
+		}`, dsn, dsn, dsn)
+	t.Run("a sign-in goes from node to node", f.signInAcrossNodes)
+	t.Run("changes are in force everywhere within a second", func(t *testing.T) { f.changesAreInForce(t, idp) })
+	t.Run("what is good once is good once", f.onceIsOnce)
+}
 
-// TestChangesAreInForceEverywhereWithinASecond makes each kind of change on one
-// node, and asks the others until they know it.
-func TestChangesAreInForceEverywhereWithinASecond(t *testing.T) {
-	c, name := database(t)
-	dsn := c.DSN(name)
-	f := newFleet(t, "", dsn, dsn, dsn)
+// signInAcrossNodes has each request of a sign-in and of an enrolment go to
+// another node than the one before.
+func (f *fleet) signInAcrossNodes(t *testing.T) {
+	f.account("across", "required")
+	f.user("ann@across.example", "across")
+	p := f.person()
+	if err := p.signIn(f.front.address, "ann@across.example"); err != nil {
+		t.Fatal(err)
+	}
+	steady()
+	if _, err := p.enroll(f.front.address); err != nil {
+		t.Fatal(err)
+	}
+	asked := make(map[string]bool)
+	f.until("all nodes were asked", func() bool {
+		ok, a := p.entered(f.front.address)
+		if !ok {
+			t.Fatalf("not entered: %d to %q", a.status, a.location)
+		}
+		asked[a.node] = true
+		return len(asked) == len(f.nodes)
+	})
+	q := f.person()
+	q.secret = p.secret
+	if err := q.signIn(f.front.address, "ann@across.example"); err != nil {
+		t.Fatal(err)
+	}
+	if ok, _ := q.entered(f.front.address); ok {
+		t.Fatal("entered with the password alone")
+	}
+	if a, err := q.post(f.front.address, "/.mfa/challenge", "/.mfa/challenge/totp", "code", q.code(0)); err != nil || a.status != 303 {
+		t.Fatalf("the code was answered with %d, %v", a.status, err)
+	}
+	if ok, a := q.entered(f.front.address); !ok {
+		t.Errorf("not entered after the second factor: %d to %q", a.status, a.location)
+	}
+}
+
+// changesAreInForce makes each kind of change on one node, and asks all of them
+// until they know it.
+func (f *fleet) changesAreInForce(t *testing.T, idp *idptest.Provider) {
 	f.account("acme", "optional")
-	f.user("ann@acme.example", "acme")
-	ann := f.signedIn(t, "ann@acme.example")
+	f.user("ann@example.com", "acme")
+	ann := f.signedIn(t, "ann@example.com")
 
 	// everywhere measures until no node answers as before.
 	everywhere := func(p *person, enters bool) time.Duration {
@@ -39,95 +108,113 @@ func TestChangesAreInForceEverywhereWithinASecond(t *testing.T) {
 		group.Wait()
 		return time.Since(began)
 	}
-	report := func(t *testing.T, took []time.Duration) {
-		t.Helper()
-		slices.Sort(took)
-		p99 := took[len(took)*99/100-1]
-		t.Logf("%d trials: median %v, p99 %v, longest %v", len(took), took[len(took)/2].Round(time.Millisecond),
-			p99.Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
-		if p99 > second {
-			t.Errorf("p99 is %v", p99)
-		}
-	}
-	t.Run("policy", func(t *testing.T) {
-		var took []time.Duration
-		for i := range trials {
-			mode := []string{"required", "optional"}[i%2]
-			f.operate(i%3, "PUT", "accounts/acme/policy", fmt.Sprintf(`{"policy": %q}`, mode))
-			took = append(took, everywhere(ann, mode == "optional"))
-		}
-		report(t, took)
-	})
-	t.Run("membership", func(t *testing.T) {
-		var took []time.Duration
-		for i := range trials {
+	for _, kind := range []struct {
+		name   string
+		change func(t *testing.T, n int) time.Duration
+	}{
+		{"policy", func(t *testing.T, n int) time.Duration {
+			mode := []string{"required", "optional"}[n%2]
+			f.operate(n%3, "PUT", "accounts/acme/policy", fmt.Sprintf(`{"policy": %q}`, mode))
+			return everywhere(ann, mode == "optional")
+		}},
+		{"membership", func(t *testing.T, n int) time.Duration {
 			method, body := "DELETE", ""
-			if i%2 == 1 {
+			if n%2 == 1 {
 				method, body = "PUT", `{}`
 			}
-			f.operate(i%3, method, "accounts/acme/members/ann@acme.example", body)
-			took = append(took, everywhere(ann, i%2 == 1))
-		}
-		report(t, took)
-	})
-	t.Run("revocation", func(t *testing.T) {
-		var took []time.Duration
-		for i := range trials {
+			f.operate(n%3, method, "accounts/acme/members/ann@example.com", body)
+			return everywhere(ann, n%2 == 1)
+		}},
+		{"revocation", func(t *testing.T, n int) time.Duration {
 			p := f.person()
-			if err := p.signIn(f.nodes[i%3].address, "ann@acme.example"); err != nil {
+			if err := p.signIn(f.nodes[n%3].address, "ann@example.com"); err != nil {
 				t.Fatal(err)
 			}
-			for _, n := range f.nodes {
-				if ok, a := p.entered(n.address); !ok {
-					t.Fatalf("a session of one node is none on %s: %d", n.name, a.status)
-				}
+			f.insideEverywhere(t, p)
+			f.operate(n%3, "DELETE", "users/ann@example.com/sessions", "")
+			return everywhere(p, false)
+		}},
+		{"back-channel logout", func(t *testing.T, n int) time.Duration {
+			session := fmt.Sprintf("session-%d", n)
+			p := f.person()
+			if err := p.throughCompany(f.front.address, idp, session); err != nil {
+				t.Fatal(err)
 			}
-			f.operate(i%3, "DELETE", "users/ann@acme.example/sessions", "")
-			took = append(took, everywhere(p, false))
-		}
-		report(t, took)
-	})
+			f.insideEverywhere(t, p)
+			if err := f.logOut(f.nodes[n%3], idp, session); err != nil {
+				t.Fatal(err)
+			}
+			return everywhere(p, false)
+		}},
+	} {
+		t.Run(kind.name, func(t *testing.T) {
+			var took []time.Duration
+			for n := range *trials {
+				took = append(took, kind.change(t, n))
+			}
+			slices.Sort(took)
+			p99 := took[(len(took)*99+99)/100-1]
+			t.Logf("%d trials: median %v, p99 %v, longest %v", len(took), took[len(took)/2].Round(time.Millisecond),
+				p99.Round(time.Millisecond), took[len(took)-1].Round(time.Millisecond))
+			if p99 > second {
+				t.Errorf("p99 is %v", p99)
+			}
+		})
+	}
 }
 
-// TestSignInAcrossNodes has each request of a sign-in and of an enrolment go to
-// another node than the one before.
-func TestSignInAcrossNodes(t *testing.T) {
-	c, name := database(t)
-	dsn := c.DSN(name)
-	f := newFleet(t, "", dsn, dsn, dsn)
-	f.account("acme", "required")
-	f.user("ann@acme.example", "acme")
-	p := f.person()
-	if err := p.signIn(f.front.address, "ann@acme.example"); err != nil {
-		t.Fatal(err)
-	}
-	steady()
-	if _, err := p.enroll(f.front.address); err != nil {
-		t.Fatal(err)
-	}
-	asked := make(map[string]bool)
-	for range 6 {
-		ok, a := p.entered(f.front.address)
-		if !ok {
-			t.Fatalf("not entered: %d to %q", a.status, a.location)
+// insideEverywhere fails the test unless a session of one node is one on all.
+func (f *fleet) insideEverywhere(t *testing.T, p *person) {
+	t.Helper()
+	for _, n := range f.nodes {
+		if ok, a := p.entered(n.address); !ok {
+			t.Fatalf("a session of one node is none on %s: %d to %q", n.name, a.status, a.location)
 		}
-		asked[a.node] = true
 	}
-	if len(asked) != 3 {
-		t.Errorf("expected answers of three nodes, got %v", asked)
+}
+
+// throughCompany signs in through a company's provider, which calls that sign-in
+// by this name.
+func (p *person) throughCompany(address string, idp *idptest.Provider, session string) error {
+	a, err := p.post(address, "/.mfa/login?return=/", "/.mfa/login", "email", "ana@acme.example")
+	if err == nil {
+		a, err = p.ask(address, http.MethodGet, a.location, nil)
 	}
-	q := f.person()
-	q.secret = p.secret
-	if err := q.signIn(f.front.address, "ann@acme.example"); err != nil {
-		t.Fatal(err)
+	if err != nil {
+		return err
 	}
-	if ok, _ := q.entered(f.front.address); ok {
-		t.Fatal("entered with the password alone")
+	links := a.page().All(func(n *html.Node) bool { return strings.HasPrefix(gatetest.Attr(n, "href"), idp.URL) })
+	if len(links) == 0 {
+		return fmt.Errorf("nothing leads to the provider: %d to %q", a.status, a.location)
 	}
-	if a, err := q.post(f.front.address, "/.mfa/challenge", "/.mfa/challenge/totp", "code", q.code(0)); err != nil || a.status != 303 {
-		t.Fatalf("the code was answered with %d, %v", a.status, err)
+	asked, err := url.Parse(gatetest.Attr(links[0], "href"))
+	if err != nil {
+		return err
 	}
-	if ok, a := q.entered(f.front.address); !ok {
-		t.Errorf("not entered after the second factor: %d to %q", a.status, a.location)
+	idp.Change(func() { idp.Claims = func(o idptest.Object) { o["sid"] = session } })
+	if a, err = p.ask(address, http.MethodGet, "/.mfa/sso/callback?"+idp.Approve(asked.Query()).Encode(), nil); err != nil {
+		return err
 	}
+	if a.status != http.StatusSeeOther || p.cookies["mfa"] == "" {
+		return fmt.Errorf("the provider's answer was answered with %d", a.status)
+	}
+	return nil
+}
+
+// logOut has a provider tell one node that a sign-in ended.
+func (f *fleet) logOut(n *node, idp *idptest.Provider, session string) error {
+	now := time.Now()
+	token := idp.Sign(idptest.Object{
+		"iss": idp.URL, "aud": idptest.ClientID, "iat": now.Unix(), "exp": now.Add(time.Minute).Unix(), "jti": session, "sub": "ana", "sid": session,
+		"events": idptest.Object{"http://schemas.openid.net/event/backchannel-logout": idptest.Object{}},
+	})
+	res, err := client.PostForm("http://"+n.address+"/.mfa/sso/backchannel-logout", url.Values{"logout_token": {token}})
+	if err != nil {
+		return err
+	}
+	res.Body.Close()
+	if res.StatusCode != http.StatusOK {
+		return fmt.Errorf("the logout token was answered with %d", res.StatusCode)
+	}
+	return nil
 }

@@ -16,7 +16,7 @@ import (
 )
 
 // host is what people have in their address bar, whichever node answers.
-const host = "portal.example"
+const host = "localhost"
 
 // client keeps no cookies: people do.
 var client = &http.Client{
@@ -30,6 +30,7 @@ type person struct {
 	f       *fleet
 	cookies map[string]string
 	secret  string // of the authenticator app
+	network string // where they are, if the load balancer says so
 }
 
 func (f *fleet) person() *person { return &person{f: f, cookies: make(map[string]string)} }
@@ -37,7 +38,7 @@ func (f *fleet) person() *person { return &person{f: f, cookies: make(map[string
 // again is the same browser in another tab: what one of them does next, the
 // other one knows nothing of.
 func (p *person) again() *person {
-	return &person{f: p.f, cookies: maps.Clone(p.cookies), secret: p.secret}
+	return &person{f: p.f, cookies: maps.Clone(p.cookies), secret: p.secret, network: p.network}
 }
 
 // answer is what came back.
@@ -72,6 +73,9 @@ func (p *person) ask(address, method, path string, form url.Values) (answer, err
 		return answer{}, err
 	}
 	r.URL.Host = address
+	if p.network != "" {
+		r.Header.Set("X-Forwarded-For", p.network)
+	}
 	for name, value := range p.cookies {
 		r.AddCookie(&http.Cookie{Name: name, Value: value})
 	}
@@ -129,23 +133,14 @@ func (p *person) signIn(address, email string) error {
 	return nil
 }
 
-// enroll sets up an authenticator app and returns the recovery codes. It uses
-// the code of the step before, so that the present one is still good.
+// enroll sets up an authenticator app and returns the recovery codes.
 func (p *person) enroll(address string) ([]string, error) {
-	a, err := p.ask(address, http.MethodGet, "/.mfa/enroll/totp", nil)
+	next, err := p.confirm(address)
 	if err != nil {
 		return nil, err
 	}
-	if p.secret = a.page().ByID("totp-secret"); p.secret == "" {
-		return nil, fmt.Errorf("no key is shown: %d to %q", a.status, a.location)
-	}
-	if a, err = p.send(address, "/.mfa/enroll/totp", a.csrf(), "code", p.code(-1)); err != nil {
-		return nil, err
-	}
-	if a.status != http.StatusSeeOther {
-		return nil, fmt.Errorf("the code was answered with %d", a.status)
-	}
-	if a, err = p.ask(address, http.MethodGet, a.location, nil); err != nil {
+	a, err := p.ask(address, http.MethodGet, next, nil)
+	if err != nil {
 		return nil, err
 	}
 	codes := a.page().ByClass("recovery-code")
@@ -153,6 +148,26 @@ func (p *person) enroll(address string) ([]string, error) {
 		return nil, fmt.Errorf("expected ten recovery codes, got %d", len(codes))
 	}
 	return codes, nil
+}
+
+// confirm sets up an authenticator app. Once it returns without an error, that
+// was acknowledged. It uses the code of the step before, so that the present one
+// is still good.
+func (p *person) confirm(address string) (next string, err error) {
+	a, err := p.ask(address, http.MethodGet, "/.mfa/enroll/totp", nil)
+	if err != nil {
+		return "", err
+	}
+	if p.secret = a.page().ByID("totp-secret"); p.secret == "" {
+		return "", fmt.Errorf("no key is shown: %d to %q", a.status, a.location)
+	}
+	if a, err = p.send(address, "/.mfa/enroll/totp", a.csrf(), "code", p.code(-1)); err != nil {
+		return "", err
+	}
+	if a.status != http.StatusSeeOther || !strings.HasPrefix(a.location, "/.mfa/") {
+		return "", fmt.Errorf("the code was answered with %d to %q", a.status, a.location)
+	}
+	return a.location, nil
 }
 
 // code is the authenticator's of now, or of so many steps later.

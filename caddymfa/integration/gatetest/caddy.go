@@ -20,9 +20,10 @@ import (
 // Password is everybody's.
 const Password = "correct horse battery staple"
 
-// Binary returns Caddy with this module, built with the race detector: what that
-// finds fails the test that provoked it. The packages of tests share one file,
-// which is made anew only when the code has changed.
+// Binary returns Caddy with this module, built as the tests are: with the race
+// detector, which fails the test that provoked what it finds, or without. The
+// packages of tests share one file, which is made anew only when the code has
+// changed.
 func Binary(t testing.TB) string {
 	t.Helper()
 	path, err := binary()
@@ -38,7 +39,10 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
 	root := filepath.Dir(strings.TrimSpace(string(module)))
-	path := filepath.Join(root, ".cache", "tested", "caddy")
+	path, args := filepath.Join(root, ".cache", "tested", "caddy"), []string{"build"}
+	if race {
+		path, args = path+"-race", append(args, "-race")
+	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
 	}
@@ -50,7 +54,7 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("waiting for another build: %w", err)
 	}
-	build := exec.Command("go", "build", "-race", "-o", path, "./cmd/caddy")
+	build := exec.Command("go", append(args, "-o", path, "./cmd/caddy")...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building caddy: %w\n%s", err, out)
