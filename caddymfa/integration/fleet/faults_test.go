@@ -50,13 +50,13 @@ func (l *line) slow(by time.Duration) {
 	}
 }
 
-// mend makes it a good line again.
+// mend makes it a good line again. What was connected is cut, since to wait for
+// what is still on its way may take long.
 func (l *line) mend() {
+	l.cut()
 	l.proxy.Toxics.ResetToxics(context.Background())
-	if !l.proxy.Enabled {
-		if err := l.proxy.Start(); err != nil {
-			l.t.Fatal(err)
-		}
+	if err := l.proxy.Start(); err != nil {
+		l.t.Fatal(err)
 	}
 }
 
@@ -140,11 +140,12 @@ func TestFaults(t *testing.T) {
 					t.Errorf("a public path of %s: %d, %v", n.name, a.status, err)
 				}
 			}
-			ended := time.Now()
+			ending := time.Now()
 			for i := range lines {
 				lines[i].mend()
 				feeds[i].mend()
 			}
+			ended := time.Now()
 			resumed := w.resumed(t, ended)
 			t.Logf("people are let in by every node %v after the end, and can sign in after %v", resumed, w.signsIn(t, ended))
 			for i, n := range f.nodes {
@@ -152,7 +153,7 @@ func TestFaults(t *testing.T) {
 				if i == 0 {
 					does = c.first
 				}
-				during := func(v visit) bool { return v.node == i && v.began.After(began) && v.ended.Before(ended) }
+				during := func(v visit) bool { return v.node == i && v.began.After(began) && v.ended.Before(ending) }
 				in := w.count(func(v visit) bool { return during(v) && v.entered })
 				late := w.count(func(v visit) bool { return during(v) && v.entered && v.began.Sub(began) > second })
 				refused := w.count(func(v visit) bool { return during(v) && !v.entered })

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"syscall"
@@ -76,6 +77,17 @@ func run(t *testing.T, name, config string, env ...string) *node {
 		gatetest.Clean(t, n.log.String(), master, hash())
 	})
 	return n
+}
+
+// trouble is what the node logged last of what went wrong.
+func (n *node) trouble() string {
+	lines := strings.Split(n.log.String(), "\n")
+	for _, line := range slices.Backward(lines) {
+		if strings.Contains(line, `"level":"error"`) {
+			return line
+		}
+	}
+	return "nothing"
 }
 
 // fleet is some nodes on one database, and a load balancer before them.

@@ -18,7 +18,6 @@ import (
 
 // TestFleet is about nodes that are all well.
 func TestFleet(t *testing.T) {
-	t.Parallel()
 	c, name := database(t, "fsync=off")
 	idp := idptest.New(t, time.Now)
 	dsn := way{dsn: c.DSN(name)}

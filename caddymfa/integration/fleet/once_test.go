@@ -122,7 +122,7 @@ func (f *fleet) compete(round int, like []*person, page, action, field, value st
 			case err != nil:
 				fault = err
 			case a.status >= 500:
-				fault = fmt.Errorf("%s was answered with %d", action, a.status)
+				fault = fmt.Errorf("%s was answered with %d: %s", action, a.status, f.nodes[n%3].trouble())
 			case a.status == http.StatusSeeOther && p.cookies["mfa"] != "" && p.cookies["mfa"] != before:
 				in = append(in, p)
 			}

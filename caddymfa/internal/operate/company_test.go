@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 
 	"testing"
 	"time"
@@ -150,5 +151,36 @@ func TestBreakGlassIsIssuedLoudly(t *testing.T) {
 		if e.Detail == code || e.Reason == code {
 			t.Error("the audit has the code")
 		}
+	}
+}
+
+// rival is a store in which another node puts a provider a moment before this one.
+type rival struct {
+	storage.Storage
+	first bool
+}
+
+func (r *rival) PutProvider(ctx context.Context, p storage.IdentityProvider) error {
+	err := r.Storage.PutProvider(ctx, p)
+	if err == nil && !r.first {
+		r.first = true
+		return fmt.Errorf("putting it: %w", storage.ErrExists)
+	}
+	return err
+}
+
+// TestNodesDeclareTogether: nodes that start at the same moment find each other's
+// rows, and start all the same.
+func TestNodesDeclareTogether(t *testing.T) {
+	op := withPaper(t)
+	other := &rival{Storage: op.Store}
+	op.Store = other
+	must(t, op.Declare(t.Context(), operate.Declaration{Accounts: []operate.DeclaredAccount{{
+		ID: "acme", Name: "Acme", Policy: mfa.Optional,
+		Providers: []operate.DeclaredProvider{paperOf("acme/paper", `{"Issuer":"https://a.example"}`)},
+		Domains:   []storage.Domain{{Name: "acme.example", Enforce: true, Provider: "acme/paper"}},
+	}}}))
+	if domains, err := op.Store.DomainsOf(t.Context(), "acme"); err != nil || len(domains) != 1 || !other.first {
+		t.Errorf("got %+v, %v", domains, err)
 	}
 }

@@ -82,7 +82,7 @@ func (o *Operator) Declare(ctx context.Context, d Declaration) error {
 		if err := again(func() error { return o.declareAccount(ctx, a) }); err != nil {
 			return fmt.Errorf("declaring account %q: %w", a.ID, err)
 		}
-		if err := o.declareCompany(ctx, a); err != nil {
+		if err := again(func() error { return o.declareCompany(ctx, a) }); err != nil {
 			return fmt.Errorf("declaring account %q: %w", a.ID, err)
 		}
 	}
