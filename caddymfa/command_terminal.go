@@ -120,29 +120,54 @@ func confirm(cmd *cobra.Command, question string) (bool, error) {
 	return answer == "y" || answer == "yes", nil
 }
 
+// restoring sees to it that whoever interrupts is not left with a terminal that
+// stays silent, until done is called.
+func restoring(fd int) (done func(), err error) {
+	former, err := term.GetState(fd)
+	if err != nil {
+		return nil, fmt.Errorf("reading the terminal's state: %w", err)
+	}
+	interrupted, over := make(chan os.Signal, 1), make(chan struct{})
+	signal.Notify(interrupted, os.Interrupt)
+	go func() {
+		select {
+		case <-interrupted:
+			term.Restore(fd, former) // it is all that can be tried
+			os.Exit(caddy.ExitCodeFailedStartup)
+		case <-over:
+		}
+	}()
+	return func() {
+		signal.Stop(interrupted)
+		close(over)
+	}, nil
+}
+
+// askOnce asks for a password that there is, without echo.
+func askOnce(cmd *cobra.Command) (string, error) {
+	fd, ok := terminal(cmd)
+	if !ok {
+		return "", errors.New("there is no terminal to ask for the password on: give --stdin")
+	}
+	done, err := restoring(fd)
+	if err != nil {
+		return "", err
+	}
+	defer done()
+	return askSecret(cmd, fd, "Password: ")
+}
+
 // askPassword asks for a new password, twice, without echo.
 func askPassword(cmd *cobra.Command) (string, error) {
 	fd, ok := terminal(cmd)
 	if !ok {
 		return "", errors.New("there is no terminal to ask for the password on: give --stdin or --hash-stdin")
 	}
-	// Whoever interrupts must not be left with a terminal that stays silent.
-	former, err := term.GetState(fd)
+	done, err := restoring(fd)
 	if err != nil {
-		return "", fmt.Errorf("reading the terminal's state: %w", err)
+		return "", err
 	}
-	interrupted, done := make(chan os.Signal, 1), make(chan struct{})
-	signal.Notify(interrupted, os.Interrupt)
-	defer signal.Stop(interrupted)
-	defer close(done)
-	go func() {
-		select {
-		case <-interrupted:
-			term.Restore(fd, former) // it is all that can be tried
-			os.Exit(caddy.ExitCodeFailedStartup)
-		case <-done:
-		}
-	}()
+	defer done()
 	first, err := askSecret(cmd, fd, "New password: ")
 	if err != nil {
 		return "", err

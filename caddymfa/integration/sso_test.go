@@ -240,6 +240,85 @@ func TestSSOOutage(t *testing.T) {
 	b.at("/orders", "in account acme")
 }
 
+// TestBreakGlass: while a company's provider is down, an operator's one-time
+// entry and a second factor get one person in, once and loudly, and nothing else
+// does.
+func TestBreakGlass(t *testing.T) {
+	t.Parallel()
+	acme := newCompany(t, "Acme", "ana@acme.example")
+	config := func(domain string) func(string) string {
+		return trusting(
+			accountBlock("acme", "required", domain, acme.link()),
+			accountBlock("open", "optional"),
+			userBlock("ana@acme.example", "acme", "open"),
+		)
+	}
+	g := newGate(t)
+	text, err := os.ReadFile(g.config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.write(config("domain acme.example")(string(text)))
+	g.start()
+	t.Cleanup(g.end)
+	before := g.person(t)
+	before.signIn("ana@acme.example", "/")
+	before.enroll(before.follow(before.send(before.open("/.mfa/accounts"), "/.mfa/accounts/switch", "account", "acme")))
+	if out, err := g.reload(config("domain acme.example {\nenforce\n}")(string(text))); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+
+	// The provider is not there at all.
+	ana := g.person(t)
+	ana.totp = before.totp
+	down := ana.follow(ana.send(ana.open("/orders"), "/.mfa/login", "email", "ana@acme.example"))
+	down.is(t, http.StatusBadGateway, "Your company's sign-in did not answer", "Use a one-time entry")
+	before.get("/orders").to(t, "/.mfa/sso?return=%2Forders") // a password and a code of ours are not the company's word
+
+	link := g.mfa("breakglass", "ana@acme.example", "--account", "acme", "--for", "10m", "--origin", g.address)
+	_, code, ok := strings.Cut(link, "/.mfa/breakglass#")
+	if !ok {
+		t.Fatalf("it prints %q", link)
+	}
+	code = strings.Fields(code)[0]
+	g.secret(code)
+	form := ana.open("/.mfa/breakglass?return=%2Forders").is(t, http.StatusOK)
+	ana.send(form, "/.mfa/breakglass", "ticket", "AAAABBBBCCCCDDDDEEEEFFFFGGGGHHHH").is(t, http.StatusGone)
+	challenge := ana.follow(ana.send(form, "/.mfa/breakglass", "ticket", code))
+	if !strings.HasPrefix(challenge.path, "GET /.mfa/challenge") {
+		t.Fatalf("an entry alone leads to %s", challenge.path)
+	}
+	ana.get("/orders").to(t, "/.mfa/challenge?return=%2Forders")
+	ana.follow(ana.answer(challenge)).is(t, http.StatusOK, "in account acme")
+
+	other := g.person(t)
+	other.send(other.open("/.mfa/breakglass"), "/.mfa/breakglass", "ticket", code).is(t, http.StatusGone)
+	// It stands in for the provider of the one account.
+	ana.follow(ana.send(ana.open("/.mfa/accounts"), "/.mfa/accounts/switch", "account", "open"))
+	if pg := ana.open("/orders"); strings.Contains(pg.text(), "in account open") {
+		t.Errorf("it opened another account: %s", pg.text())
+	}
+
+	var rows []string
+	for _, row := range g.audit() {
+		if row.Action == "break_glass" {
+			rows = append([]string{row.Outcome + " " + row.Reason + " " + row.Account}, rows...)
+		}
+	}
+	if got, want := strings.Join(rows, ", "), "ok issued acme, refused wrong_code , ok entered acme, refused wrong_code "; got != want {
+		t.Errorf("the audit has %q, want %q", got, want)
+	}
+	loud := 0
+	for line := range strings.Lines(g.log.String()) {
+		if strings.Contains(line, "break_glass") && strings.Contains(strings.ToLower(line), "warn") {
+			loud++
+		}
+	}
+	if loud != len(rows) {
+		t.Errorf("%d of %d rows are warnings in the log:\n%s", loud, len(rows), g.log)
+	}
+}
+
 // TestSSOStepUp: where a fresh sign-in is wanted, the provider asks again,
 // although it knows the browser.
 func TestSSOStepUp(t *testing.T) {

@@ -1,18 +1,15 @@
 package admin
 
 import (
-	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
 	"strings"
 	"time"
 	"unicode"
 	"unicode/utf8"
 
-	"github.com/caddymfa/gateway/caddymfa/identity"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
@@ -143,7 +140,7 @@ func (s *Service) seen(row storage.IdentityProvider) (Provider, string, error) {
 // SaveProvider connects a provider, or changes one. Nothing is asked of it; that
 // is what the test sign-in is for, and a change of settings voids the last one.
 func (s *Service) SaveProvider(ctx context.Context, by Actor, f ProviderForm) (Provider, error) {
-	if f.Name == "" || utf8.RuneCountInString(f.Name) > 200 || !utf8.ValidString(f.Name) || strings.ContainsFunc(f.Name, func(r rune) bool { return !unicode.IsPrint(r) }) {
+	if !readable(f.Name) {
 		return Provider{}, ErrProviderName
 	}
 	if f.ID == "" {
@@ -194,7 +191,34 @@ func (s *Service) SaveProvider(ctx context.Context, by Actor, f ProviderForm) (P
 	return p, err
 }
 
+// readable reports whether people could read a name.
+func readable(name string) bool {
+	return name != "" && utf8.RuneCountInString(name) <= 200 && utf8.ValidString(name) &&
+		!strings.ContainsFunc(name, func(r rune) bool { return !unicode.IsPrint(r) })
+}
+
 func (s *Service) addProvider(ctx context.Context, by Actor, f ProviderForm) (Provider, error) {
+	linking, _, err := s.linking(f)
+	if err != nil {
+		return Provider{}, err
+	}
+	return s.ConnectProvider(ctx, by, Connection{Kind: KindOIDC, Name: f.Name, Trust: mfa.Precedence, Linking: linking})
+}
+
+// Connection is a provider of any kind that is built in, with its settings as
+// they are. What of it an account's own administrators may say is a ProviderForm.
+type Connection struct {
+	Kind    string
+	Name    string
+	Trust   mfa.Trust
+	Linking login.Linking
+}
+
+// ConnectProvider connects a provider. Nothing is asked of it.
+func (s *Service) ConnectProvider(ctx context.Context, by Actor, c Connection) (Provider, error) {
+	if !readable(c.Name) {
+		return Provider{}, ErrProviderName
+	}
 	rows, err := s.Store.ProvidersOf(ctx, by.Account)
 	if err != nil {
 		return Provider{}, err
@@ -202,21 +226,21 @@ func (s *Service) addProvider(ctx context.Context, by Actor, f ProviderForm) (Pr
 	if len(rows) >= MaxProviders {
 		return Provider{}, fmt.Errorf("%w: at most %d", ErrProviderMany, MaxProviders)
 	}
-	linking, issuer, err := s.linking(f)
+	issuer, err := s.Login.Companies.Check(c.Kind, c.Linking)
 	if err != nil {
-		return Provider{}, err
+		return Provider{}, &settingsError{err}
 	}
 	row := storage.IdentityProvider{
-		ID: session.NewID(), Account: by.Account, Kind: KindOIDC, Name: f.Name, Issuer: issuer, Trust: mfa.Precedence,
+		ID: session.NewID(), Account: by.Account, Kind: c.Kind, Name: c.Name, Issuer: issuer, Trust: c.Trust,
 		Created: s.Now(), Changed: s.Now(), ChangedBy: by.User,
 	}
-	if row.Settings, err = s.Login.Companies.Seal(row.ID, linking); err != nil {
+	if row.Settings, err = s.Login.Companies.Seal(row.ID, c.Linking); err != nil {
 		return Provider{}, err
 	}
 	if err := s.Store.PutProvider(ctx, row); err != nil {
 		return Provider{}, err
 	}
-	s.record(ctx, by, storage.Event{Outcome: "ok", Action: "add_provider", Detail: f.Name + " (" + row.ID + ")"})
+	s.record(ctx, by, storage.Event{Outcome: "ok", Action: "add_provider", Detail: c.Name + " (" + row.ID + ")"})
 	return s.Provider(ctx, by.Account, row.ID)
 }
 
@@ -299,63 +323,4 @@ func (s *Service) changeProvider(ctx context.Context, by Actor, id string, versi
 		row.Changed, row.ChangedBy = s.Now(), by.User
 		return nil
 	})
-}
-
-// Tested reports whether a provider was seen to work with the settings it has.
-// What the configuration declares is the operator's word.
-func Tested(p storage.IdentityProvider) bool {
-	return !p.Tested.IsZero() || p.Origin == storage.FromConfig
-}
-
-// Trial is what came of a test sign-in.
-type Trial struct {
-	Passed bool
-	Reason string // why not: a stable code; empty: the provider could not be asked
-	Who    identity.Identity
-}
-
-// TestProvider takes what came back from a provider that an administrator was
-// sent to as a test. It passes if the provider's word would be taken for a
-// sign-in; nobody is signed in by it.
-func (s *Service) TestProvider(ctx context.Context, by Actor, asked login.Asked, callback url.Values) (Trial, error) {
-	p, err := s.Provider(ctx, by.Account, asked.Provider)
-	if err != nil {
-		return Trial{}, err
-	}
-	var trial Trial
-	trial.Who, err = s.Login.TryCompany(ctx, asked, callback)
-	var refusal *identity.Refusal
-	switch {
-	case errors.As(err, &refusal):
-		trial.Reason = refusal.Reason
-	case err == nil:
-		trial.Passed, trial.Reason, err = s.tested(ctx, by, asked)
-		if err != nil {
-			return Trial{}, err
-		}
-	case !errors.Is(err, identity.ErrUnavailable):
-		return Trial{}, err
-	}
-	e := storage.Event{Action: "test_provider", Outcome: "ok", Detail: p.Name + " (" + p.ID + ")"}
-	if !trial.Passed {
-		e.Outcome, e.Reason = "refused", cmp.Or(trial.Reason, "provider_unavailable")
-	}
-	s.record(ctx, by, e)
-	return trial, nil
-}
-
-// tested notes that a test passed, unless the settings are others by now.
-func (s *Service) tested(ctx context.Context, by Actor, asked login.Asked) (passed bool, reason string, err error) {
-	changed := errors.New("changed")
-	_, err = s.Store.UpdateProvider(ctx, asked.Provider, func(row *storage.IdentityProvider) error {
-		if row.Version != asked.Test || row.Account != by.Account {
-			return changed
-		}
-		row.Tested, row.TestedBy = s.Now(), by.User
-		return nil
-	})
-	if errors.Is(err, changed) {
-		return false, "changed_meanwhile", nil
-	}
-	return err == nil, "", err
 }

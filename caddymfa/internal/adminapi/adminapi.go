@@ -81,6 +81,8 @@ var routes = []route{
 	{method: "DELETE", path: "accounts/{account}/domains/{domain}", do: (*call).removeDomain},
 	{method: "POST", path: "accounts/{account}/domains/{domain}/verify", do: (*call).verifyDomain},
 	{method: "PUT", path: "accounts/{account}/domains/{domain}/signin", body: true, do: (*call).setSignIn},
+	{method: "POST", path: "accounts/{account}/providers", body: true, do: (*call).addProvider},
+	{method: "POST", path: "accounts/{account}/providers/{provider}/test", body: true, do: (*call).testProvider},
 	{method: "PUT", path: "accounts/{account}/providers/{provider}/trust", body: true, do: (*call).setTrust},
 	{method: "POST", path: "accounts/{account}/providers/{provider}/disable", do: (*call).disableProvider},
 	{method: "POST", path: "accounts/{account}/providers/{provider}/enable", do: (*call).enableProvider},

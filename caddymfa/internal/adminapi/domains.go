@@ -4,7 +4,6 @@ import (
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
-	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -110,33 +109,4 @@ func (c *call) setSignIn() (any, error) {
 
 func (c *call) removeDomain() (any, error) {
 	return Done{}, c.Operator.RemoveDomain(c.ctx, c.at["account"], c.at["domain"])
-}
-
-// Trust is what an account makes of a sign-in through a provider.
-type Trust struct {
-	Trust string `json:"trust"` // "precedence", "verify" or "stack"
-}
-
-func (c *call) setTrust() (any, error) {
-	var in Trust
-	if err := c.decode(&in); err != nil {
-		return nil, err
-	}
-	trust, err := mfa.ParseTrust(in.Trust)
-	if err != nil {
-		return nil, invalid("%w", err)
-	}
-	return Done{}, c.Operator.SetTrust(c.ctx, c.at["account"], c.at["provider"], trust)
-}
-
-func (c *call) disableProvider() (any, error) {
-	return Done{}, c.Operator.SwitchProvider(c.ctx, c.at["account"], c.at["provider"], true)
-}
-
-func (c *call) enableProvider() (any, error) {
-	return Done{}, c.Operator.SwitchProvider(c.ctx, c.at["account"], c.at["provider"], false)
-}
-
-func (c *call) removeProvider() (any, error) {
-	return Done{}, c.Operator.RemoveProvider(c.ctx, c.at["account"], c.at["provider"])
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
+	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
@@ -25,6 +26,11 @@ func aboutDomain(name, account string, err error) error {
 }
 
 func aboutProvider(id, account string, err error) error {
+	for _, no := range []error{admin.ErrSettings, admin.ErrProviderName, admin.ErrProviderMany, login.ErrNoDirectory} {
+		if errors.Is(err, no) {
+			return fmt.Errorf("%w: identity provider %q: %w", ErrInvalid, id, err)
+		}
+	}
 	return about(fmt.Sprintf("identity provider %q of account %q", id, account), err)
 }
 
@@ -143,6 +149,33 @@ func (o *Operator) claim(ctx context.Context, account, name string) (admin.Actor
 	}
 	d, err := o.Admin.Domain(ctx, account, name)
 	return by, d, err
+}
+
+// AddProvider connects a provider of any kind to an account. Nobody is sent there
+// until it was tested.
+func (o *Operator) AddProvider(ctx context.Context, account string, c admin.Connection) (admin.Provider, error) {
+	by, err := o.administer(ctx, account)
+	if err != nil {
+		return admin.Provider{}, err
+	}
+	p, err := o.Admin.ConnectProvider(ctx, by, c)
+	if err != nil {
+		return p, aboutProvider(c.Name, account, err)
+	}
+	return p, nil
+}
+
+// TestDirectory asks one of an account's directories about somebody's password.
+func (o *Operator) TestDirectory(ctx context.Context, account, id, name, password string) (admin.Trial, error) {
+	by, err := o.administer(ctx, account)
+	if err != nil {
+		return admin.Trial{}, err
+	}
+	trial, err := o.Admin.TestDirectory(ctx, by, id, name, password)
+	if err != nil {
+		return trial, aboutProvider(id, account, err)
+	}
+	return trial, nil
 }
 
 // SetTrust says what an account makes of a sign-in through one of its identity
