@@ -1,6 +1,7 @@
 package integration_test
 
 import (
+	"encoding/json"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -73,6 +74,25 @@ func TestActiveDirectory(t *testing.T) {
 	gil2.totp = gil1.totp
 	pg = gil2.signIn("gil@globex.example", "/orders").is(t, 200)
 	gil2.follow(gil2.answer(pg)).is(t, 200, "Signed in as gil@globex.example")
+
+	// One that is connected while Caddy runs is tested with a password, and goes
+	// over to the second controller: nobody listens at the first one.
+	settings := filepath.Join(folder, "settings.json")
+	raw, err := json.Marshal(map[string]any{"controllers": []string{"ldaps://127.0.78.2", "ldaps://127.0.78.1"}, "base_dn": sambatest.Base, "ca": dc.CA})
+	if err == nil {
+		err = os.WriteFile(settings, raw, 0o600)
+	}
+	if err != nil {
+		t.Fatal(err)
+	}
+	live := strings.TrimSpace(g.mfa("provider", "add", "aurora", "ldap", "--settings", settings))
+	for typed, want := range map[string]string{"not hers": "wrong_password", password: "email_of_another_domain"} { // whose domain aurora has not proven
+		cmd := g.command("mfa", "provider", "test", "aurora", live, "ana@acme.example", "--stdin", "--address", g.admin)
+		cmd.Stdin = strings.NewReader(typed + "\n")
+		if out, err := cmd.CombinedOutput(); err == nil || !strings.Contains(string(out), want) {
+			t.Errorf("tested with %q, it says %s", typed, out)
+		}
+	}
 
 	// Whoever is refused reads the same, whatever the reason.
 	dc.Set(t, ana.DN(), "userAccountControl", "514")

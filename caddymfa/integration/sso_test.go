@@ -310,7 +310,7 @@ func TestBreakGlass(t *testing.T) {
 	}
 	loud := 0
 	for line := range strings.Lines(g.log.String()) {
-		if strings.Contains(line, "break_glass") && strings.Contains(strings.ToLower(line), "warn") {
+		if strings.Contains(line, `"msg":"break_glass"`) && strings.Contains(line, `"level":"warn"`) {
 			loud++
 		}
 	}

@@ -91,6 +91,10 @@ func ssoSamples() []sample {
 			v.Problem = say("provider.problem.settings", "detail", `issuer "login.acme.example": expected https://`)
 		})},
 		{"provider-directory", with(provider, func(v *AdminProvider) { v.Provider = providers[2] })},
+		{"provider-directory-untested", with(provider, func(v *AdminProvider) {
+			v.Provider = providers[2]
+			v.Provider.Origin, v.Provider.TestsPass = storage.FromStore, false
+		})},
 		{"provider-off", with(provider, func(v *AdminProvider) { v.Provider = providers[3] })},
 		{"tested", tested},
 		{"tested-unavailable", AdminTested{Chrome: chromeOf(), Provider: providers[1]}},
