@@ -101,7 +101,7 @@ func (c Chart) area(i int) string {
 	span := c.Days[len(c.Days)-1].Day.Sub(first) + 24*time.Hour // the last day is as wide as any
 	type step struct{ from, to, top, bottom int }
 	var steps []step
-	x := func(at time.Time) int { return int(chartWidth * at.Sub(first) / span) }
+	x := func(at time.Time) int { return chartWidth * int(at.Sub(first)/time.Hour) / int(span/time.Hour) }
 	y := func(people int) int { return chartHeight - chartHeight*people/most }
 	for n, a := range c.Days {
 		to := chartWidth

@@ -13,10 +13,14 @@ import (
 func (c *call) showInvitation() error {
 	if c.sess != nil && c.flow.Invite != "" {
 		in, err := c.s.Login.Invitation(c.r.Context(), c.client(), c.flow.Invite)
-		if err == nil && in.User.ID == c.sess.User {
+		switch {
+		case err == nil && in.User.ID == c.sess.User:
 			return c.show(http.StatusOK, c.joining(in, c.flow.Invite))
-		}
-		if err != nil && !errors.Is(err, login.ErrStartAgain) {
+		case errors.Is(err, login.ErrStartAgain): // their company's sign-in has let them join
+			c.cookies.Clear(c.w.Header(), c.cookies.Flow)
+			c.redirect("/")
+			return nil
+		case err != nil:
 			return c.notInvited(err)
 		}
 	}

@@ -156,6 +156,31 @@ func TestWhoIsKnownElsewhereSignsInToJoin(t *testing.T) {
 	}
 }
 
+// A company's sign-in vouches for the address: whoever is invited joins by it.
+func TestACompanysSignInJoinsWhoIsInvited(t *testing.T) {
+	w, _ := administered(t)
+	if err := errors.Join(
+		w.store.CreateUser(t.Context(), storage.User{ID: "u-ana", Email: "ana@acme.example", Created: w.now()}),
+		w.store.CreateMembership(t.Context(), storage.Membership{Account: "acme", User: "u-ana", Role: mfa.RoleMember, State: mfa.Invited, Created: w.now()}),
+	); err != nil {
+		t.Fatal(err)
+	}
+	code, _, err := w.Login.CreateInvitation(t.Context(), "u-ana", "acme")
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := w.browser()
+	b.get("/.mfa/invitation")
+	b.sent(b.post("/.mfa/invitation", url.Values{"ticket": {code}}), "/.mfa/login?return=%2F.mfa%2Finvitation")
+	b.typed("ana@acme.example", "/.mfa/invitation")
+	state := b.left(b.get("/.mfa/sso/start?return=%2F.mfa%2Finvitation"))
+	b.sent(b.get("/.mfa/sso/callback?code=c&state="+state), "/.mfa/invitation")
+	b.sent(b.get("/.mfa/invitation"), "/")
+	if m, err := w.store.Membership(t.Context(), "acme", "u-ana"); err != nil || m.State != mfa.Joined {
+		t.Errorf("%+v, %v", m, err)
+	}
+}
+
 func TestInvitationsAreMailed(t *testing.T) {
 	w, _ := administered(t)
 	inbox := w.mails()
@@ -320,6 +345,10 @@ func TestChart(t *testing.T) {
 		if got[0] != got[1] {
 			t.Errorf("%s: got %s, want %s", name, got[0], got[1])
 		}
+	}
+	decade := Chart{[]storage.Adoption{day(-1826, 1, 0), day(1827, 1, 0)}}
+	if got := decade.Enrolled(); got != "M0 160V0H639V0H640V160H639V160H0z" {
+		t.Errorf("ten years: %s", got)
 	}
 	if c.First().Percent() != 25 || c.Last().Percent() != 100 || (ChartDay{}).Percent() != 0 {
 		t.Errorf("%+v, %+v", c.First(), c.Last())
