@@ -289,8 +289,12 @@ func (a *App) keepHouse(ctx context.Context, g *gate) {
 	}
 }
 
-// sweepBatch is how many rows one write removes, so that sign-ins get between.
-const sweepBatch = 500
+// sweepBatch is how many rows one write removes. After a full one nothing is
+// removed for sweepRest times as long as it took, so that sign-ins get between.
+const (
+	sweepBatch = 50
+	sweepRest  = 3
+)
 
 func (a *App) tidy(ctx context.Context, g *gate) error {
 	at := now()
@@ -301,6 +305,11 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 		return err
 	}
 	if err := a.sweep(ctx, at); err != nil {
+		return err
+	}
+	// What a node sealed under the former master key before it had heard of the
+	// next one.
+	if _, err := g.operator.Reseal(ctx); err != nil {
 		return err
 	}
 	if err := g.login.Sessions.Keys.Rotate(ctx, false); err != nil {
@@ -351,12 +360,20 @@ func (a *App) sweep(ctx context.Context, at time.Time) error {
 	for _, sweep := range sweeps {
 		for n := sweepBatch; n == sweepBatch; {
 			var err error
+			begun := time.Now()
 			if n, err = sweep(); err != nil {
 				return err
 			}
 			if n == sweepBatch {
 				if err := keep(sweepLease); err != nil {
 					return err
+				}
+				rest := time.NewTimer(sweepRest * time.Since(begun))
+				select {
+				case <-rest.C:
+				case <-ctx.Done():
+					rest.Stop()
+					return ctx.Err()
 				}
 			}
 		}

@@ -62,7 +62,7 @@ var layers = map[string][]string{
 	"~/internal/login": {"~/mfa", "~/storage", "~/factor", "~/identity",
 		"~/internal/facts", "~/internal/limit", "~/internal/seal", "~/internal/session", "~/internal/mail"},
 	"~/internal/operate": {"~/mfa", "~/storage", "~/factor",
-		"~/internal/admin", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session", "~/internal/settings"},
+		"~/internal/admin", "~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/seal", "~/internal/session", "~/internal/settings"},
 	"~/internal/adminapi": {"~/mfa", "~/storage", "~/internal/admin", "~/internal/audit", "~/internal/login", "~/internal/operate"},
 	"~/internal/settings": {"~/mfa", "~/storage"},
 	"~/internal/trial":    {"~/mfa", "~/storage"},

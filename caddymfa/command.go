@@ -58,7 +58,7 @@ func buildCommand(root *cobra.Command) {
 
 	root.AddCommand(
 		statusCommand(), accountsCommand(), account, policyCommand(), usersCommand(), user,
-		passwordCommand(), resetCommand(), setUpCommand(), breakGlassCommand(), domainCommand(), providersCommand(), providerCommand(), signOutCommand(), explainCommand(), auditCommand(), keysCommand(), storageCommand(),
+		passwordCommand(), resetCommand(), setUpCommand(), breakGlassCommand(), domainCommand(), providersCommand(), providerCommand(), signOutCommand(), explainCommand(), auditCommand(), keysCommand(), sealCommand(), storageCommand(),
 	)
 }
 

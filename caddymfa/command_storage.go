@@ -14,6 +14,7 @@ import (
 	caddycmd "github.com/caddyserver/caddy/v2/cmd"
 	"github.com/spf13/cobra"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -333,6 +334,9 @@ func copyStore(cmd *cobra.Command, from, target configured, source, into storage
 	if schema.Version < schema.Latest {
 		return errors.New("the schema of the store to be copied is not up to date: run `caddy mfa storage migrate` on it first")
 	}
+	if err := opensWith(ctx, target.app, source); err != nil {
+		return fmt.Errorf("--to: %w", err)
+	}
 	if err := into.Migrate(ctx); err != nil {
 		return err
 	}
@@ -345,4 +349,20 @@ func copyStore(cmd *cobra.Command, from, target configured, source, into storage
 	}
 	fmt.Fprintf(cmd.OutOrStdout(), "Copied %d rows from %s to %s, and counted them there.\n", total, from.where(), target.where())
 	return nil
+}
+
+// opensWith makes sure that the master key which a configuration gives opens what
+// is sealed in a store. A key file is nobody's to check: it is put there later.
+func opensWith(ctx context.Context, app *App, store storage.Storage) error {
+	if app.MasterKey == "" {
+		return nil
+	}
+	if err := app.provisionKeys(); err != nil {
+		return err
+	}
+	box, err := seal.New(app.life.masters...)
+	if err != nil {
+		return err
+	}
+	return box.Follow(ctx, store)
 }

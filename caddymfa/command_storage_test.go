@@ -9,6 +9,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
@@ -19,7 +20,7 @@ func stored(t *testing.T) (config, database string) {
 	t.Helper()
 	dir := t.TempDir()
 	config, database = filepath.Join(dir, "Caddyfile"), filepath.Join(dir, "data", "mfa.db")
-	text := fmt.Sprintf("{\n\tmfa {\n\t\tstorage sqlite %s\n\t\tmaster_key {env.NOT_SET_HERE}\n\t}\n}\n", database)
+	text := fmt.Sprintf("{\n\tmfa {\n\t\tstorage sqlite %s\n\t\tmaster_key {env.MASTER_KEY_OF_TESTS}\n\t}\n}\n", database)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -93,9 +94,15 @@ func TestStorageBackupAndCopy(t *testing.T) {
 	s.fails("", "file already exists", "storage", "backup", to, "--config", config)
 
 	other, otherDatabase := stored(t)
+	t.Setenv("MASTER_KEY_OF_TESTS", "bm90IGEgc2VjcmV0LCBvbmx5IHVzZWQgYnkgdGVzdHM=")
+	if _, err := seal.Open(t.Context(), store, now(), make([]byte, seal.KeySize)); err != nil {
+		t.Fatal(err)
+	}
+	s.fails("", "this is not the master key of this store", "storage", "copy", "--config", config, "--to", other)
+	t.Setenv("MASTER_KEY_OF_TESTS", "AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=")
 	s.fails("", "the same store", "storage", "copy", "--config", config, "--to", config)
 	out, errs, err := s.run(strings.NewReader(""), "storage", "copy", "--config", config, "--to", other)
-	if err != nil || !strings.Contains(errs, "accounts: 1\n") || !strings.Contains(out, "Copied 2 rows from "+database+" to "+otherDatabase) {
+	if err != nil || !strings.Contains(errs, "accounts: 1\n") || !strings.Contains(out, "Copied 3 rows from "+database+" to "+otherDatabase) {
 		t.Errorf("copy said %s %s, %v", out, errs, err)
 	}
 	s.fails("", "is not empty", "storage", "copy", "--config", config, "--to", other)

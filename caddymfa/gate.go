@@ -95,7 +95,7 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 		steps.Mail, steps.Record = g.mail, telling(steps.Record, g.mail)
 	}
 	g.admin.Record = steps.Record
-	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Admin: g.admin, Now: now, Record: steps.Record}
+	g.operator = &operate.Operator{Store: l.node.store, Login: steps, Admin: g.admin, Masters: l.node.masters, Now: now, Record: steps.Record}
 	g.web = &web.Server{Base: a.Base, Origins: a.Origins, Login: steps, Admin: g.admin, Pages: l.pages, Fault: g.fault}
 	g.api = &api.API{Base: a.Base + api.Path, Admin: g.admin, Limiter: steps.Limiter, Fault: g.fault}
 	if g.trials, err = trial.New(l.node.store, func(doing string, err error) { l.log.Error(doing, zap.Error(err)) }); err != nil {

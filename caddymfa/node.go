@@ -38,6 +38,7 @@ type node struct {
 	keys      *session.Keyring
 	facts     *facts.Source
 	passwords *login.Passwords
+	masters   operate.Masters
 	unwatch   func()
 	declared  []declaredBy
 }
@@ -87,19 +88,17 @@ func (n *node) open(ctx context.Context, a *App) error {
 		return nil
 	}
 	masters := a.life.masters
+	n.masters = configuredMasters(masters)
 	if masters == nil {
-		key, created, err := seal.KeyFile(filepath.Join(n.opener.(hasFolder).Folder(), "master.key"))
+		path := filepath.Join(n.opener.(hasFolder).Folder(), "master.key")
+		keys, created, err := seal.KeyFiles(path)
 		if err != nil {
 			return err
 		}
 		if created {
 			a.life.log.Info("made a master key; back it up apart from the database", zap.String("folder", n.opener.(hasFolder).Folder()))
 		}
-		masters = [][]byte{key}
-	}
-	box, err := seal.New(masters...)
-	if err != nil {
-		return err
+		masters, n.masters = keys, masterFile(path)
 	}
 	store, err := n.opener.Open(ctx)
 	if err != nil {
@@ -108,6 +107,11 @@ func (n *node) open(ctx context.Context, a *App) error {
 	if err := store.Migrate(ctx); err != nil {
 		store.Close()
 		return fmt.Errorf("migrating the storage: %w", err)
+	}
+	box, err := seal.Open(ctx, store, now(), masters...)
+	if err != nil {
+		store.Close()
+		return fmt.Errorf("checking the master key: %w", err)
 	}
 	remembered, err := facts.New(store, a.RememberSessions)
 	if err != nil {
@@ -122,13 +126,43 @@ func (n *node) open(ctx context.Context, a *App) error {
 	n.store, n.box, n.facts = store, box, remembered
 	n.keys = &session.Keyring{Store: store, Box: box, Now: now, Algorithm: a.SigningAlgorithm}
 	n.passwords = login.NewPasswords(hasher{}, a.PasswordsAtOnce, 10*time.Second)
-	n.unwatch = store.Watch(func(c storage.Change) {
+	following, stop := context.WithCancel(context.Background())
+	heard := make(chan struct{}, 1)
+	unwatch := store.Watch(func(c storage.Change) {
 		if c.Subject == storage.SubjectKeys || c.Subject == storage.SubjectAll {
 			n.keys.Forget()
+			select {
+			case heard <- struct{}{}:
+			default: // it will be looked at in a moment
+			}
 		}
 	})
+	followed := make(chan struct{})
+	go func() {
+		defer close(followed)
+		n.follow(following, heard, a.life.log)
+	}()
+	n.unwatch = func() {
+		unwatch()
+		stop()
+		<-followed
+	}
 	n.opened = true
 	return nil
+}
+
+// follow goes over to another master key when one of the nodes does.
+func (n *node) follow(ctx context.Context, heard <-chan struct{}, log *zap.Logger) {
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-heard:
+		}
+		if err := n.box.Follow(ctx, n.store); err != nil && ctx.Err() == nil {
+			log.Error("secrets cannot be sealed as on the other nodes", zap.Error(err))
+		}
+	}
 }
 
 // declare applies what an instance of the app declares.

@@ -46,6 +46,7 @@ type Storage interface {
 	Tokens
 	Replies
 	Keys
+	Vault
 	Feed
 	Leases
 	Maintenance

@@ -23,7 +23,7 @@ type engine struct {
 	env     []string // what that line refers to
 	driver  string   // to fill it below the store
 	dsn     string
-	settle  string // a statement for what the engine does by itself sooner or later
+	settle  []string // statements for what the engine does by itself sooner or later
 	close   func()
 }
 
@@ -40,7 +40,7 @@ func prepare(name, dsn string) (*engine, error) {
 		e.dsn = "file:" + file + "?_pragma=synchronous(OFF)&_pragma=busy_timeout(10000)"
 		return e, nil
 	case "postgres":
-		e.storage, e.driver, e.settle = "postgres {env.LOAD_DSN}", "pgx", "VACUUM ANALYZE"
+		e.storage, e.driver, e.settle = "postgres {env.LOAD_DSN}", "pgx", []string{"VACUUM ANALYZE", "CHECKPOINT"}
 		if dsn == "" {
 			cluster, err := postgrestest.Start("shared_buffers=1GB", "max_wal_size=8GB")
 			if err != nil {
@@ -147,8 +147,10 @@ func (e *engine) fill(ctx context.Context, s size, progress io.Writer) error {
 		}
 		fmt.Fprintf(progress, "%s: made %d %s in %s\n", e.name, rows, b.table, time.Since(begun).Round(time.Millisecond))
 	}
-	if e.settle != "" {
-		_, err = db.ExecContext(ctx, e.settle)
+	for _, statement := range e.settle {
+		if _, err := db.ExecContext(ctx, statement); err != nil {
+			return err
+		}
 	}
-	return err
+	return nil
 }

@@ -29,7 +29,7 @@ type gate struct {
 }
 
 // patience bounds whatever is waited for.
-const patience = 5 * time.Minute
+const patience = 15 * time.Minute
 
 // newGate writes the configuration of a Caddy on this engine.
 func newGate(e *engine) (*gate, error) {
@@ -116,6 +116,17 @@ func (g *gate) stop() {
 	g.cmd.Process.Signal(syscall.SIGTERM)
 	g.cmd.Wait()
 	g.cmd = nil
+}
+
+// lastSaid are the last faults that Caddy told of, once it has ended.
+func (g *gate) lastSaid() string {
+	var faults []string
+	for _, line := range strings.Split(g.log.String(), "\n") {
+		if strings.Contains(line, `"level":"error"`) {
+			faults = append(faults, line)
+		}
+	}
+	return strings.Join(faults[max(0, len(faults)-5):], "\n")
 }
 
 // memory is what the process of Caddy takes now, in bytes.

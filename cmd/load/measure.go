@@ -34,12 +34,17 @@ type bench struct {
 }
 
 // measure fills a store and compares.
-func measure(ctx context.Context, e *engine, s size, out, progress io.Writer) error {
+func measure(ctx context.Context, e *engine, s size, out, progress io.Writer) (err error) {
 	g, err := newGate(e)
 	if err != nil {
 		return err
 	}
-	defer g.stop()
+	defer func() {
+		g.stop()
+		if err != nil {
+			err = fmt.Errorf("%w\nThe last faults that Caddy told of:\n%s", err, g.lastSaid())
+		}
+	}()
 	b := &bench{gate: g, size: s, progress: progress}
 	if err := g.start(ctx); err != nil {
 		return err

@@ -19,11 +19,13 @@ import (
 
 // Operator acts on accounts and people.
 type Operator struct {
-	Store  storage.Storage
-	Login  *login.Service
-	Admin  *admin.Service
-	Now    func() time.Time
-	Record func(context.Context, storage.Event)
+	Store storage.Storage
+	Login *login.Service
+	Admin *admin.Service
+	// Masters is where the master key comes from.
+	Masters Masters
+	Now     func() time.Time
+	Record  func(context.Context, storage.Event)
 }
 
 // Declaration is what a configuration says about accounts and people.

@@ -77,3 +77,34 @@ func readKey(path string) ([]byte, error) {
 	}
 	return key, nil
 }
+
+// Next is the file beside a key file in which the key waits that is to replace
+// it, until nothing is sealed under the former one any more.
+func Next(path string) string { return path + ".next" }
+
+// KeyFiles reads the master key in the file, as KeyFile does, and the one that is
+// to replace it, if there is one.
+func KeyFiles(path string) (keys [][]byte, created bool, err error) {
+	key, created, err := KeyFile(path)
+	if err != nil {
+		return nil, false, err
+	}
+	next, err := readKey(Next(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return [][]byte{key}, created, nil
+	}
+	return [][]byte{key, next}, created, err
+}
+
+// Settle puts the next key in place of the former one, whose file is gone then.
+// Where no key waits there is nothing to do.
+func Settle(path string) error {
+	if err := os.Rename(Next(path), path); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return fmt.Errorf("putting the master key in its place: %w", err)
+	}
+	if dir, err := os.Open(filepath.Dir(path)); err == nil {
+		dir.Sync() // some file systems refuse; either name leads to the key
+		dir.Close()
+	}
+	return nil
+}

@@ -48,6 +48,7 @@ var auditActions = map[string]Text{
 	"revoke_session":        say("audit.action.revokesession"),
 	"revoke_sessions":       say("audit.action.revokesessions"),
 	"revoke_token":          say("audit.action.revoketoken"),
+	"replace_master_key":    say("audit.action.replacemasterkey"),
 	"rotate_keys":           say("audit.action.rotatekeys"),
 	"rotate_token":          say("audit.action.rotatetoken"),
 	"set_password":          say("audit.action.setpassword"),

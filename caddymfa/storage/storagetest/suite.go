@@ -60,6 +60,7 @@ func Run(t *testing.T, open func(t *testing.T) storage.Storage) {
 		{"transactions", transactionChecks},
 		{"maintenance", maintenanceChecks},
 		{"leases", leaseChecks},
+		{"vault", vaultChecks},
 		{"feed", feedChecks},
 		{"told before return", tellingChecks()},
 	}
