@@ -161,6 +161,28 @@ func TestTheLastAdministratorStays(t *testing.T) {
 	}
 }
 
+// How people stand is noted day by day; the last day is now.
+func TestAdoptionIsNoted(t *testing.T) {
+	w := newWorld(t)
+	boss := w.administrator("boss")
+	w.person("a", "acme.example", mfa.RoleMember)
+	w.must(w.NoteAdoption(t.Context()))
+	w.must(w.NoteAdoption(t.Context()))
+	w.now = w.now.AddDate(0, 0, 3)
+	w.enrol("a", mfa.TOTP)
+	for range 2 { // whether or not today was noted
+		st, err := w.Standing(t.Context(), boss)
+		w.must(err)
+		days, err := w.Adoption(t.Context(), boss, st)
+		w.must(err)
+		if len(days) != 2 || days[0].Counts[storage.CoverageMissing] != 1 || days[1].Counts[storage.CoverageEnrolled] != 2 ||
+			!days[1].Day.Equal(time.Date(2026, 3, 4, 0, 0, 0, 0, time.UTC)) {
+			t.Errorf("%+v", days)
+		}
+		w.must(w.NoteAdoption(t.Context()))
+	}
+}
+
 // BenchmarkPeople makes the page about the people of an account of 100,000
 // members, with a search that finds nobody, which is the dearest. The project
 // promises less than 100 ms on SQLite.
