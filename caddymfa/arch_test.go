@@ -68,7 +68,7 @@ var layers = map[string][]string{
 	"~/internal/trial":    {"~/mfa", "~/storage"},
 	"~/internal/admin": {"~/mfa", "~/storage", "~/identity",
 		"~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session", "~/internal/settings"},
-	"~/internal/api": {"~/mfa", "~/storage", "~/internal/admin", "~/internal/limit", "~/internal/login"},
+	"~/internal/api": {"~/mfa", "~/storage", "~/internal/admin", "~/internal/limit", "~/internal/login", "~/internal/settings"},
 	"~/internal/web": {"~/mfa", "~/storage", "~/factor", "~/identity",
 		"~/internal/admin", "~/internal/facts", "~/internal/limit", "~/internal/login", "~/internal/session", "~/internal/settings", "~/internal/mail"},
 

@@ -6,6 +6,7 @@
 package admin
 
 import (
+	"cmp"
 	"context"
 	"time"
 
@@ -33,8 +34,10 @@ type Actor struct {
 	Network string
 }
 
-// record writes an audit row of the actor's, in their account.
+// record writes an audit row of the actor's, in their account. A row of which
+// nobody said how it ended does not read like a success.
 func (s *Service) record(ctx context.Context, a Actor, e storage.Event) {
+	e.Outcome = cmp.Or(e.Outcome, "failed")
 	e.At, e.Actor, e.Account, e.Session, e.Network = s.Now(), a.User, a.Account, a.Session, a.Network
 	s.Record(ctx, e)
 }

@@ -151,6 +151,6 @@ func (s *Service) edit(ctx context.Context, a Actor, version int64, change func(
 	if err != nil {
 		return storage.Account{}, err
 	}
-	s.record(ctx, a, storage.Event{Action: "set_policy", Reason: row.Policy.String(), Detail: settings.Difference(former, row)})
+	s.record(ctx, a, storage.Event{Action: "set_policy", Outcome: "ok", Reason: row.Policy.String(), Detail: settings.Difference(former, row)})
 	return row, nil
 }

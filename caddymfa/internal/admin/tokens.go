@@ -27,6 +27,7 @@ type Scope string
 // The scopes. None includes another one.
 const (
 	ScopeRead   Scope = "read"   // read the account, its policy and its domains
+	ScopePolicy Scope = "policy" // change the policy
 	ScopeSSO    Scope = "sso"    // change domains
 	ScopePeople Scope = "people" // list the people, invite, change and remove them
 	ScopeAudit  Scope = "audit"  // read the audit
@@ -34,7 +35,7 @@ const (
 )
 
 // Scopes lists all of them.
-var Scopes = []Scope{ScopeRead, ScopeSSO, ScopePeople, ScopeAudit, ScopeTokens}
+var Scopes = []Scope{ScopeRead, ScopePolicy, ScopeSSO, ScopePeople, ScopeAudit, ScopeTokens}
 
 // The bounds of tokens.
 const (

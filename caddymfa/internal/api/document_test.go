@@ -43,6 +43,7 @@ var bodies = map[string]string{
 	"claimDomain":  `{"name":"new.acme.example"}`,
 	"invitePerson": `{"email":"new@acme.example","role":"member"}`,
 	"setRole":      `{"role":"admin"}`,
+	"setPolicy":    `{"mode":"optional","accept":[],"second_factor_age":3600,"remember":0}`,
 }
 
 // documented reads the operations from the document that is served.
@@ -186,7 +187,16 @@ func TestTheDocumentIsWhatIsServed(t *testing.T) {
 	}
 	c.try(ops["getDocument"], "", "/openapi.json", "")
 	c.try(ops["getAccount"], token, "/account", "")
-	c.try(ops["getPolicy"], token, "/policy", "")
+	_, err := w.admin.Store.UpdateUser(t.Context(), "ana-acme", func(u *storage.User) error {
+		u.PasswordHash = "hash" // an administrator who gets in
+		return nil
+	})
+	w.must(err)
+	version := c.try(ops["getPolicy"], token, "/policy", "").Header().Get("ETag")
+	version = c.try(ops["setPolicy"], token, "/policy", bodies["setPolicy"], "If-Match: "+version).Header().Get("ETag")
+	c.try(ops["endTrial"], token, "/policy/trial", "", "If-Match: "+version)
+	version = c.try(ops["getPolicy"], token, "/policy", "").Header().Get("ETag")
+	c.try(ops["cancelPlan"], token, "/policy/plan", "", "If-Match: "+version)
 	c.try(ops["listAudit"], token, "/audit?limit=1&outcome=ok&since=2026-01-01T00:00:00Z&person=ana@acme.example", "")
 	c.try(ops["claimDomain"], token, "/domains", `{"name":"Acme.example"}`)
 	c.try(ops["verifyDomain"], token, "/domains/acme.example/verify", "")
@@ -203,11 +213,6 @@ func TestTheDocumentIsWhatIsServed(t *testing.T) {
 	c.try(ops["resetPerson"], token, "/people/"+lee.ID+"/reset", "")
 	c.try(ops["endSessions"], token, "/people/"+lee.ID+"/sign-out", "")
 	c.try(ops["getPerson"], token, "/people/"+lee.ID, "")
-	_, err := w.admin.Store.UpdateUser(t.Context(), "ana-acme", func(u *storage.User) error {
-		u.PasswordHash = "hash" // or Lee would be the last administrator who can sign in
-		return nil
-	})
-	w.must(err)
 	c.try(ops["removePerson"], token, "/people/"+lee.ID, "")
 	c.try(ops["revokeToken"], token, "/tokens/"+other, "")
 	c.try(ops["listTokens"], token, "/tokens", "")

@@ -10,6 +10,7 @@ import (
 // scopeTexts says what a token may do.
 var scopeTexts = map[admin.Scope]Text{
 	admin.ScopeRead:   say("tokens.scope.read"),
+	admin.ScopePolicy: say("tokens.scope.policy"),
 	admin.ScopeSSO:    say("tokens.scope.sso"),
 	admin.ScopePeople: say("tokens.scope.people"),
 	admin.ScopeAudit:  say("tokens.scope.audit"),
