@@ -102,7 +102,7 @@ func (g *gate) start(ctx context.Context) error {
 		}
 		if time.Since(begun) > patience || ctx.Err() != nil {
 			g.stop()
-			return errors.Join(ctx.Err(), fmt.Errorf("Caddy does not serve:\n%s", g.log.String()))
+			return errors.Join(ctx.Err(), fmt.Errorf("the Caddy that is measured does not serve:\n%s", g.log.String()))
 		}
 		<-tick.C
 	}
