@@ -10,6 +10,7 @@
 //	config.go         every option, with its manual
 //	caddyfile*.go     the same options in the Caddyfile
 //	node.go           the open store, which outlives reloads
+//	housekeeping.go   what is done from time to time, without a request
 //	masters.go        where the master key comes from, and its replacement
 //	gate.go           what serving a request needs; judging one request
 //	guard.go          http.handlers.mfa: pass, or answer
