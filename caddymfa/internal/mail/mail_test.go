@@ -236,7 +236,9 @@ func TestQueueingWakesTheSender(t *testing.T) {
 		if <-m.sent; time.Since(from) != 0 {
 			t.Errorf("sent after %s", time.Since(from))
 		}
-		// What nobody woke it for is found as well.
+		// What nobody woke it for is found as well: once it looks again, not
+		// while it still does for the first.
+		synctest.Wait()
 		m.waiting <- storage.Mail{ID: "left", Data: []byte("{}"), Expires: time.Now().Add(time.Hour)}
 		if <-m.sent; time.Since(from) != pollTime {
 			t.Errorf("found after %s", time.Since(from))
