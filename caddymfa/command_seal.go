@@ -106,7 +106,9 @@ func rotateSeal(cmd *cobra.Command, api endpoint) error {
 				break
 			}
 			last = true
-			time.Sleep(straggling)
+			if err := pause(cmd.Context(), straggling); err != nil {
+				return err
+			}
 		}
 		if err := api.do(http.MethodPost, "seal/reseal", nil, &step); err != nil {
 			return err

@@ -57,13 +57,36 @@ func (a *App) tidy(ctx context.Context, g *gate) error {
 	if err := g.login.Sessions.Keys.Rotate(ctx, false); err != nil {
 		return err
 	}
-	if today := at.UTC().Truncate(24 * time.Hour); g.noted.Before(today) {
-		if err := g.admin.NoteAdoption(ctx); err != nil {
-			return err
-		}
-		g.noted = today
+	if err := a.noteAdoption(ctx, g, at); err != nil {
+		return err
 	}
 	return g.admin.RecheckDomains(ctx)
+}
+
+// lease gives this node a task for a while; ErrConflict: another one has it.
+func (a *App) lease(ctx context.Context, task string, until time.Time) error {
+	return a.life.node.store.TakeLease(ctx, task, a.life.node.name, now(), until)
+}
+
+// noteAdoption counts, once a day and on one node, how far the people of each
+// account have come.
+func (a *App) noteAdoption(ctx context.Context, g *gate, at time.Time) error {
+	today := at.UTC().Truncate(24 * time.Hour)
+	if !g.noted.Before(today) {
+		return nil
+	}
+	err := a.lease(ctx, "adoption", today.Add(24*time.Hour))
+	if errors.Is(err, storage.ErrConflict) {
+		return nil
+	}
+	if err == nil {
+		err = g.admin.NoteAdoption(ctx)
+	}
+	if err != nil {
+		return errors.Join(err, a.lease(ctx, "adoption", now())) // another node may fare better
+	}
+	g.noted = today
+	return nil
 }
 
 // sweepLease is for how long one node sweeps before it has to say that it still
@@ -74,9 +97,7 @@ const sweepLease = time.Minute
 // for each other's rows.
 func (a *App) sweep(ctx context.Context, at time.Time) error {
 	store := a.life.node.store
-	keep := func(d time.Duration) error {
-		return store.TakeLease(ctx, "housekeeping", a.life.node.name, now(), now().Add(d))
-	}
+	keep := func(d time.Duration) error { return a.lease(ctx, "housekeeping", now().Add(d)) }
 	if err := keep(sweepLease); errors.Is(err, storage.ErrConflict) {
 		return nil
 	} else if err != nil {
@@ -110,15 +131,23 @@ func (a *App) sweep(ctx context.Context, at time.Time) error {
 				if err := keep(sweepLease); err != nil {
 					return err
 				}
-				rest := time.NewTimer(sweepRest * time.Since(begun))
-				select {
-				case <-rest.C:
-				case <-ctx.Done():
-					rest.Stop()
-					return ctx.Err()
+				if err := pause(ctx, sweepRest*time.Since(begun)); err != nil {
+					return err
 				}
 			}
 		}
 	}
 	return keep(0)
+}
+
+// pause waits, unless the context ends first.
+func pause(ctx context.Context, d time.Duration) error {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

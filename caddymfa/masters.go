@@ -15,8 +15,8 @@ func (f masterFile) Next() (key []byte, waiting bool, err error) {
 	return key, !created, err
 }
 
-// Settle puts the next key in the place of the former one.
-func (f masterFile) Settle() error { return seal.Settle(string(f)) }
+// Settle puts the next key in the place of the former one, if it is what seals.
+func (f masterFile) Settle(sealing string) error { return seal.Settle(string(f), sealing) }
 
 // configuredMasters are the keys of a configuration, of which the first is to
 // seal. Whoever wrote it has to take the former ones out.
@@ -24,7 +24,7 @@ type configuredMasters [][]byte
 
 func (c configuredMasters) Next() (key []byte, waiting bool, err error) { return c[0], false, nil }
 
-func (configuredMasters) Settle() error { return nil }
+func (configuredMasters) Settle(string) error { return nil }
 
 // Interface guards
 var (

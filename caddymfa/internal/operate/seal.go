@@ -14,8 +14,8 @@ type Masters interface {
 	// Next returns the key that is to seal from now on; waiting: it was made for
 	// a replacement that has begun before.
 	Next() (key []byte, waiting bool, err error)
-	// Settle is called when nothing is sealed under a former key any more.
-	Settle() error
+	// Settle is called when everything is sealed under the key of this name.
+	Settle(sealing string) error
 }
 
 // Resealed is how far the replacement of a master key has come.
@@ -69,10 +69,11 @@ func (o *Operator) Reseal(ctx context.Context) (Resealed, error) {
 	if err != nil {
 		return Resealed{}, err
 	}
+	sealing := o.Login.Box.Sealing()
 	if left == 0 {
-		if err := o.Masters.Settle(); err != nil {
+		if err := o.Masters.Settle(sealing); err != nil {
 			return Resealed{}, err
 		}
 	}
-	return Resealed{Key: o.Login.Box.Sealing(), Done: done, Left: left}, nil
+	return Resealed{Key: sealing, Done: done, Left: left}, nil
 }

@@ -96,9 +96,21 @@ func KeyFiles(path string) (keys [][]byte, created bool, err error) {
 	return [][]byte{key, next}, created, err
 }
 
-// Settle puts the next key in place of the former one, whose file is gone then.
-// Where no key waits there is nothing to do.
-func Settle(path string) error {
+// Settle puts the next key in place of the former one, whose file is gone then,
+// if it is the key of this name, which seals now. Where another one waits, or
+// none, nothing is done: a replacement that ended before the store knew of its
+// key must not cost the key that everything is sealed under.
+func Settle(path, sealing string) error {
+	next, err := readKey(Next(path))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	if name, err := Name(next); err != nil || name != sealing {
+		return err
+	}
 	if err := os.Rename(Next(path), path); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("putting the master key in its place: %w", err)
 	}

@@ -139,6 +139,37 @@ func TestUnreadableKeyFileIsAnErrorAndStays(t *testing.T) {
 	}
 }
 
+// A replacement may end after its key is made and before the store knows of it:
+// everything is sealed under the former key then, whose file must stay.
+func TestWaitingKeyStaysUntilItSeals(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "master.key")
+	named := func(path string) (key []byte, n string) {
+		t.Helper()
+		key, _, err := KeyFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return key, name(t, key)
+	}
+	former, sealing := named(path)
+	if err := Settle(path, sealing); err != nil {
+		t.Errorf("where no key waits: %v", err)
+	}
+	next, waiting := named(Next(path))
+	if err := Settle(path, sealing); err != nil {
+		t.Fatal(err)
+	}
+	if keys, _, err := KeyFiles(path); err != nil || len(keys) != 2 || !bytes.Equal(keys[0], former) || !bytes.Equal(keys[1], next) {
+		t.Fatalf("the key that seals has lost its place: %d keys, %v", len(keys), err)
+	}
+	if err := Settle(path, waiting); err != nil {
+		t.Fatal(err)
+	}
+	if keys, _, err := KeyFiles(path); err != nil || len(keys) != 1 || !bytes.Equal(keys[0], next) {
+		t.Errorf("the next key is not in its place: %d keys, %v", len(keys), err)
+	}
+}
+
 func TestParseKeyWantsExactly32Bytes(t *testing.T) {
 	for _, n := range []int{0, 16, 31, 33} {
 		if _, err := ParseKey(base64.StdEncoding.EncodeToString(make([]byte, n))); err == nil {
