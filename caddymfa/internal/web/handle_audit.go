@@ -6,6 +6,7 @@ import (
 	"errors"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -48,12 +49,15 @@ func (c *call) showAudit() error {
 	return c.show(http.StatusOK, v)
 }
 
+// auditOutcomes are how what was done can have ended.
+var auditOutcomes = []string{"ok", "refused", "failed"}
+
 func auditForm(ask url.Values) AuditForm {
 	f := AuditForm{Person: ask.Get("person"), Action: ask.Get("action"), Outcome: ask.Get("outcome"), Since: ask.Get("since"), Until: ask.Get("until")}
 	if _, known := auditActions[f.Action]; !known {
 		f.Action = ""
 	}
-	if f.Outcome != "ok" && f.Outcome != "refused" {
+	if !slices.Contains(auditOutcomes, f.Outcome) {
 		f.Outcome = ""
 	}
 	return f
