@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 )
 
 // TestEveryAuditedActionHasWords reads the program for everything that it writes
@@ -106,11 +107,20 @@ func literals(file *ast.File, value ast.Expr) (words []string) {
 
 // The reasons of the decision are words of this page, too.
 func TestEveryReasonOfTheDecisionHasWords(t *testing.T) {
+	for _, reason := range reasonsOfTheDecision(t) {
+		if _, ok := auditReasons[string(reason)]; !ok {
+			t.Errorf("the reason %q has no words in audit_words.go", reason)
+		}
+	}
+}
+
+// reasonsOfTheDecision reads them from the source of package mfa.
+func reasonsOfTheDecision(t *testing.T) (reasons []mfa.Reason) {
+	t.Helper()
 	file, err := parser.ParseFile(token.NewFileSet(), "../../mfa/decide.go", nil, 0)
 	if err != nil {
 		t.Fatal(err)
 	}
-	found := 0
 	ast.Inspect(file, func(node ast.Node) bool {
 		spec, ok := node.(*ast.ValueSpec)
 		if !ok {
@@ -121,17 +131,15 @@ func TestEveryReasonOfTheDecisionHasWords(t *testing.T) {
 		}
 		for _, value := range spec.Values {
 			for _, reason := range literals(file, value) {
-				found++
-				if _, ok := auditReasons[reason]; !ok {
-					t.Errorf("the reason %q has no words in audit_words.go", reason)
-				}
+				reasons = append(reasons, mfa.Reason(reason))
 			}
 		}
 		return true
 	})
-	if found < 20 {
-		t.Errorf("only %d reasons were found", found)
+	if len(reasons) < 20 {
+		t.Fatalf("only %d reasons were found", len(reasons))
 	}
+	return reasons
 }
 
 // What people call themselves must not run when a spreadsheet opens the export.

@@ -210,23 +210,14 @@ func (c *call) first(d mfa.Decision, page string) error {
 	return nil
 }
 
-// wanted is what the page that the person comes from still asks for, and whether
-// that page is ours and asks by a rule of its own: the administration's, or the
-// one for changing one's own sign-in.
-func (c *call) wanted(g facts.Gathered) (d mfa.Decision, ours bool) {
-	to := c.returnTo()
-	switch d = mfa.Decide(g.Facts); {
-	case d.Verdict == mfa.Challenge || !c.own(to):
-		return d, false
-	case strings.HasPrefix(to, c.s.Base+"/admin/"):
-		return mfa.DecideAdmin(g.Facts, true), true
-	}
-	return mfa.DecideChange(g.Facts), true
-}
-
 // own reports whether a path is one of our own pages.
 func (c *call) own(path string) bool {
 	return strings.HasPrefix(path, c.s.Base+"/")
+}
+
+// administers reports whether a path is one of the administration's.
+func (c *call) administers(path string) bool {
+	return strings.HasPrefix(path, c.s.Base+"/admin/")
 }
 
 // to sends the person to one of our pages, with where to go afterwards.

@@ -46,7 +46,13 @@ func (c *call) accountsPage(status int, forbidden bool) error {
 	if err != nil {
 		return err
 	}
-	return c.show(status, Accounts{Chrome: c.chrome(), Return: c.returnTo(), Accounts: cards, Forbidden: forbidden})
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	v := Accounts{Chrome: c.chrome(), Return: c.returnTo(), Accounts: cards, Forbidden: forbidden}
+	v.Asked = c.asked(g, v.Chrome, mfa.ChooseAccount)
+	return c.show(status, v)
 }
 
 // postSwitch enters another account.

@@ -66,10 +66,12 @@ func (c *call) keyPage(status int, offered bool, problem Text) error {
 		return err
 	}
 	accept := g.Facts.Account.Accept
-	return c.show(status, EnrollKey{
+	v := EnrollKey{
 		Chrome: c.chrome(), Return: c.returnTo(), Reason: mfa.Decide(g.Facts).Reason, Key: string(options),
 		Offered: offered, Apps: accept == 0 || accept.Has(mfa.TOTP), Problem: problem,
-	})
+	}
+	v.Asked = c.asked(g, v.Chrome, mfa.Enroll, mfa.Suggest)
+	return c.show(status, v)
 }
 
 func (c *call) postEnrollKey() error {

@@ -225,7 +225,7 @@ func (c *call) postTest() error {
 	if err != nil {
 		return err
 	}
-	return c.leave(company, login.Ask{Test: p.Version}, providerAt(id))
+	return c.leave(company, login.Ask{Test: p.Version}, providerAt(id), Text{})
 }
 
 // tested ends a test sign-in.

@@ -29,16 +29,17 @@ func (c *call) showChallenge() error {
 
 // challengeView is the challenge that the facts call for, if any.
 func (c *call) challengeView(g facts.Gathered) (Challenge, bool) {
-	d, ours := c.wanted(g)
-	v := Challenge{Return: c.returnTo(), ForChange: ours}
+	d, to := c.wanted(g)
+	v := Challenge{Return: c.returnTo()}
 	if d.Verdict != mfa.Challenge {
 		return v, false
 	}
-	v.Chrome, v.Reason, v.Offer = c.chrome(), d.Reason, d.Offer
-	if !v.ForChange {
+	v.Chrome, v.Offer = c.chrome(), d.Offer
+	v.Asked = why(d.Reason, to, v.AccountName)
+	if !to.ours() {
 		v.Remember = g.Facts.Account.Remember
 	}
-	if accept := g.Facts.Account.Accept; !v.ForChange && accept != 0 && !accept.Has(mfa.Recovery) && g.Facts.Enrolled.Has(mfa.Recovery) {
+	if accept := g.Facts.Account.Accept; !to.ours() && accept != 0 && !accept.Has(mfa.Recovery) && g.Facts.Enrolled.Has(mfa.Recovery) {
 		// A lost key must not be a dead end: a recovery code does not open this
 		// account, but with it a new key can be added.
 		v.Offer |= mfa.Kinds(mfa.Recovery)
@@ -142,7 +143,7 @@ func (c *call) notAnswered(kind mfa.Kind, err error) error {
 	if !ok {
 		// Nothing asks for a factor any more, yet this answer was wrong: say so
 		// rather than pretend that it was accepted.
-		v.Chrome, v.Offer, v.Reason = c.chrome(), g.Facts.Enrolled, mfa.Enrolled
+		v.Chrome, v.Offer = c.chrome(), g.Facts.Enrolled
 	}
 	v.Problem, v.Clock, v.Recovering = problem, clock, kind == mfa.Recovery
 	v.Locked = status == http.StatusForbidden && kind == mfa.TOTP
@@ -175,8 +176,9 @@ func (c *call) enrollPage(status int, problem Text) error {
 	if err != nil {
 		return err
 	}
+	around, d := c.chrome(), mfa.Decide(g.Facts)
 	v := EnrollTOTP{
-		Chrome: c.chrome(), Return: c.returnTo(), Reason: mfa.Decide(g.Facts).Reason,
+		Chrome: around, Return: c.returnTo(), Reason: d.Reason, Asked: c.asked(g, around, mfa.Enroll, mfa.Suggest),
 		Secret: prompt.Secret, Link: prompt.URI, QR: prompt.QR,
 		DeviceName: c.form.Get("name"), Problem: problem, Keys: c.s.Login.Keys != nil,
 	}
@@ -252,7 +254,9 @@ func (c *call) showSuggest() error {
 		return c.proceed()
 	}
 	days := int((c.s.Login.Snooze + 12*time.Hour) / (24 * time.Hour))
-	return c.show(http.StatusOK, Suggest{Chrome: c.chrome(), Return: c.returnTo(), Days: max(1, days), Keys: c.s.Login.Keys != nil})
+	v := Suggest{Chrome: c.chrome(), Return: c.returnTo(), Days: max(1, days), Keys: c.s.Login.Keys != nil}
+	v.Asked = why(mfa.PolicySuggested, toEnter, v.AccountName)
+	return c.show(http.StatusOK, v)
 }
 
 func (c *call) postLater() error {

@@ -9,6 +9,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/identity"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -39,7 +40,13 @@ func (c *call) loginPage(status int, email string, problem Text) error {
 	if err := c.writeFlow(); err != nil {
 		return err
 	}
-	return c.show(status, Login{Chrome: c.chrome(), Email: email, Return: c.flow.Return, Key: string(options), Problem: problem})
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	v := Login{Chrome: c.chrome(), Email: email, Return: c.flow.Return, Key: string(options), Problem: problem}
+	v.Asked = c.asked(g, v.Chrome, mfa.SignIn)
+	return c.show(status, v)
 }
 
 // postEmail takes the e-mail address. The answer depends on nothing but its
@@ -89,6 +96,14 @@ func (c *call) passwordPage(status int, problem Text) error {
 	}
 	if company.Page {
 		v.Provider = company.Name
+	}
+	g, err := c.gather()
+	if err != nil {
+		return err
+	}
+	v.Asked = c.asked(g, v.Chrome, mfa.SignIn, mfa.SSO)
+	if c.sess == nil && company.Enforced { // by a directory, which has no page of its own
+		v.Asked = whyCompany
 	}
 	return c.show(status, v)
 }

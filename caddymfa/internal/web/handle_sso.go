@@ -35,7 +35,11 @@ func (c *call) showCompany() error {
 		c.to("/login/password", c.returnTo())
 		return nil
 	}
-	return c.leave(company, login.Ask{Hint: c.flow.Email}, "/sso/start")
+	var asked Text
+	if company.Enforced {
+		asked = whyCompany
+	}
+	return c.leave(company, login.Ask{Hint: c.flow.Email}, "/sso/start", asked)
 }
 
 // showProvider takes somebody who is signed in to the provider that the rule
@@ -46,9 +50,9 @@ func (c *call) showProvider() error {
 	if err != nil {
 		return err
 	}
-	d := mfa.Decide(g.Facts)
+	d, to := mfa.Decide(g.Facts), toEnter
 	if d.Verdict != mfa.SSO {
-		d, _ = c.wanted(g)
+		d, to = c.wanted(g)
 	}
 	ask := login.Ask{Provider: d.Provider}
 	if g.Person != nil {
@@ -57,7 +61,7 @@ func (c *call) showProvider() error {
 	tried := c.r.URL.Query().Get("provider")
 	switch {
 	case tried != "" && mfa.DecideAdmin(g.Facts, false).Verdict == mfa.Allow && g.Tenant.Has(tried):
-		ask.Provider = tried
+		ask.Provider, d = tried, mfa.Decision{} // their own wish: no rule asks
 	case d.Verdict != mfa.SSO:
 		return c.proceed()
 	case d.Reason == mfa.ProviderTooOld:
@@ -80,12 +84,12 @@ func (c *call) showProvider() error {
 		c.to("/login/password", c.returnTo())
 		return nil
 	}
-	return c.leave(company, ask, "/sso")
+	return c.leave(company, ask, "/sso", why(d.Reason, to, c.chrome().AccountName))
 }
 
 // leave shows the page that leads to a provider's sign-in. again is our page
-// that comes here once more.
-func (c *call) leave(company login.Company, ask login.Ask, again string) error {
+// that comes here once more, and reason says which rule wants it.
+func (c *call) leave(company login.Company, ask login.Ask, again string, reason Text) error {
 	origin, ok := c.origin()
 	if !ok {
 		return errors.New("no origin is configured for this host, and providers are told none that only a client named: add it to the option origin")
@@ -106,7 +110,7 @@ func (c *call) leave(company login.Company, ask login.Ask, again string) error {
 	if err := c.writeFlow(); err != nil {
 		return err
 	}
-	return c.show(http.StatusOK, Leave{Chrome: c.chrome(), URL: address, Provider: company.Name})
+	return c.show(http.StatusOK, Leave{Chrome: c.chrome(), URL: address, Provider: company.Name, Asked: reason})
 }
 
 // companyName is what people call a provider; empty: there is none, or it is gone.

@@ -63,7 +63,7 @@ func policySamples() []sample {
 		{"admin-trial-quiet", with(trial, func(v *AdminTrial) { v.Would, v.People, v.ReadOnly = nil, nil, true })},
 		{"admin-trial-none", AdminTrial{Chrome: chromeOf(), First: true}},
 		{"challenge-remember", with(challenging(), func(v *Challenge) { v.Remember = 7 * 24 * time.Hour })},
-		{"challenge-remember-hours", Challenge{Chrome: chromeOf(), Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.WebAuthn), Key: `{"challenge":"x"}`, Remember: time.Hour}},
+		{"challenge-remember-hours", Challenge{Chrome: chromeOf(), Offer: mfa.KindsOf(mfa.WebAuthn), Key: `{"challenge":"x"}`, Remember: time.Hour}},
 		{"suggest-due", with(Suggest{Chrome: chromeOf(), Days: 7}, func(v *Suggest) { v.Due = Due{"Acme Distribution", moment.AddDate(0, 0, 9)} })},
 	}
 }

@@ -85,7 +85,7 @@ func enrolling() EnrollTOTP {
 }
 
 func challenging() Challenge {
-	return Challenge{Chrome: chromeOf(), Return: "/orders?page=2", Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.TOTP, mfa.Recovery)}
+	return Challenge{Chrome: chromeOf(), Return: "/orders?page=2", Offer: mfa.KindsOf(mfa.TOTP, mfa.Recovery), Asked: why(mfa.Enrolled, toEnter, "Acme Distribution")}
 }
 
 func auditing() AdminAudit {
@@ -135,8 +135,8 @@ func samples() []sample {
 		{"enroll-key", EnrollKey{Chrome: chromeOf(), Return: "/orders", Reason: mfa.KindNotAccepted, Key: `{"challenge":"x"}`}},
 		{"enroll-key-own", EnrollKey{Chrome: chromeOf(), Key: `{"challenge":"x"}`, Apps: true}},
 		{"enroll-key-offered", EnrollKey{Chrome: chromeOf(), Return: "/orders", Key: `{"challenge":"x"}`, Offered: true, Problem: ProblemKeyTwice}},
-		{"challenge-key", Challenge{Chrome: chromeOf(), Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.TOTP, mfa.WebAuthn, mfa.Recovery), Key: `{"challenge":"x"}`}},
-		{"challenge-key-only", Challenge{Chrome: chromeOf(), Reason: mfa.Enrolled, Offer: mfa.KindsOf(mfa.WebAuthn, mfa.Recovery), Key: `{"challenge":"x"}`, Rebind: true}},
+		{"challenge-key", Challenge{Chrome: chromeOf(), Offer: mfa.KindsOf(mfa.TOTP, mfa.WebAuthn, mfa.Recovery), Key: `{"challenge":"x"}`}},
+		{"challenge-key-only", Challenge{Chrome: chromeOf(), Offer: mfa.KindsOf(mfa.WebAuthn, mfa.Recovery), Key: `{"challenge":"x"}`, Rebind: true}},
 		{"login-problem", Login{Chrome: visitor(), Email: "ana", Problem: ProblemEmail}},
 		{"login-plain", Login{Chrome: with(Login{Chrome: visitor()}, func(v *Login) { v.PlainHTTP = true }).Chrome}},
 		{"password", Password{Chrome: visitor(), Email: "ana@acme.example", Return: "/orders?page=2"}},
@@ -155,10 +155,10 @@ func samples() []sample {
 		{"challenge-locked", with(challenging(), func(v *Challenge) { v.Locked, v.Problem = true, ProblemLocked })},
 		{"challenge-locked-out", with(challenging(), func(v *Challenge) { v.Locked, v.Offer = true, mfa.KindsOf(mfa.TOTP) })},
 		{"challenge-nothing", with(challenging(), func(v *Challenge) { v.Offer = 0 })},
-		{"challenge-change", with(challenging(), func(v *Challenge) { v.ForChange, v.Offer = true, mfa.KindsOf(mfa.TOTP) })},
-		{"challenge-fresh", with(challenging(), func(v *Challenge) { v.Reason = mfa.SecondFactorTooOld })},
-		{"challenge-fresh-here", with(challenging(), func(v *Challenge) { v.Reason, v.AccountName = mfa.SecondFactorTooOld, "" })},
-		{"challenge-here", with(challenging(), func(v *Challenge) { v.AccountName = "" })},
+		{"challenge-change", with(challenging(), func(v *Challenge) {
+			v.Asked, v.Offer = why(mfa.SecondFactorTooOld, toSeeOwn, ""), mfa.KindsOf(mfa.TOTP)
+		})},
+		{"challenge-fresh", with(challenging(), func(v *Challenge) { v.Asked = why(mfa.SecondFactorTooOld, toEnterPart, v.AccountName) })},
 		{"enroll", enrolling()},
 		{"enroll-wrong", with(enrolling(), func(v *EnrollTOTP) { v.Problem, v.Clock, v.DeviceName = ProblemCode, moment, "Ana's phone" })},
 		{"enroll-route", with(enrolling(), func(v *EnrollTOTP) { v.Reason = mfa.RouteRequires })},

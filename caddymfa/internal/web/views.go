@@ -55,6 +55,7 @@ type Login struct {
 	Email   string // as typed before
 	Return  string // the path to come back to; checked by the caller, here and in all views
 	Key     string // options for a passkey, as JSON; empty: none can be used
+	Asked   Text   // why the rule wants this; zero: the person came by themselves. Here and in all views
 	Problem Text   // what to correct; shown beside the form, here and in all views
 }
 
@@ -68,6 +69,7 @@ type Password struct {
 	Email    string // as typed
 	Return   string
 	Provider string // the name of a company's sign-in that would do as well; empty: none
+	Asked    Text
 	Problem  Text
 }
 
@@ -81,6 +83,7 @@ type Leave struct {
 	Chrome
 	URL      string // where to; https, or http for a trial
 	Provider string // its name; empty: not said
+	Asked    Text
 }
 
 // Name is the view's template.
@@ -108,8 +111,6 @@ func (BreakGlass) Name() string { return "breakglass" }
 type Challenge struct {
 	Chrome
 	Return     string
-	Reason     mfa.Reason
-	ForChange  bool      // asked before a change to the person's own sign-in, not for an account
 	Offer      mfa.Kinds // what the person can answer with
 	Locked     bool      // the app was switched off after too many wrong codes
 	Recovering bool      // the last try was a recovery code: Problem belongs to that form
@@ -117,6 +118,7 @@ type Challenge struct {
 	Rebind     bool      // what was shown does not count here, but allows to add a key that does
 	// Remember is for how long this browser may be remembered; zero: not at all.
 	Remember time.Duration
+	Asked    Text
 	Problem  Text
 	Clock    time.Time // the server's time, shown with a wrong code; zero: not shown
 }
@@ -138,31 +140,17 @@ func (c Challenge) App() bool { return c.Offer.Has(mfa.TOTP) && !c.Locked }
 // Code reports whether a recovery code may be given.
 func (c Challenge) Code() bool { return c.Offer.Has(mfa.Recovery) }
 
-// Why says what made us ask.
-func (c Challenge) Why() Text {
-	switch {
-	case c.ForChange:
-		return say("challenge.why.change")
-	case c.Reason == mfa.SecondFactorTooOld && c.AccountName != "":
-		return say("challenge.why.fresh", "account", c.AccountName)
-	case c.Reason == mfa.SecondFactorTooOld:
-		return say("challenge.why.freshhere")
-	case c.AccountName != "":
-		return say("challenge.why.enrolled", "account", c.AccountName)
-	}
-	return say("challenge.why.enrolledhere")
-}
-
 // EnrollTOTP sets up an authenticator app.
 type EnrollTOTP struct {
 	Chrome
 	Return     string
-	Reason     mfa.Reason // why the person is here; anything but the reasons of rows 8 and 9: own wish
+	Reason     mfa.Reason // why the person is here; a reason that wants nothing of the kind: own wish
 	Secret     string     // base32, without spaces
 	Link       string     // the otpauth:// address
 	QR         [][]bool   // the modules of the QR code of Link, without a quiet zone; true is dark
 	DeviceName string     // as typed before; empty: the usual name
 	Keys       bool       // a security key or passkey would do as well
+	Asked      Text
 	Problem    Text
 	Clock      time.Time // the server's time, shown with a wrong code; zero: not shown
 }
@@ -185,7 +173,7 @@ func (e EnrollTOTP) Why() Text {
 
 // Must reports whether nothing else opens until this is done.
 func (e EnrollTOTP) Must() bool {
-	return e.Reason == mfa.PolicyRequired || e.Reason == mfa.RouteRequires
+	return e.Reason == mfa.PolicyRequired || e.Reason == mfa.RouteRequires || e.Reason == mfa.KindNotAccepted
 }
 
 // MayWait reports whether the person may say "Not now".
@@ -241,6 +229,7 @@ type EnrollKey struct {
 	Key     string     // options for the browser, as JSON
 	Offered bool       // we came up with it, after a sign-in with a code
 	Apps    bool       // an authenticator app would do as well
+	Asked   Text
 	Problem Text
 }
 
@@ -264,6 +253,7 @@ type Suggest struct {
 	Return string
 	Keys   bool // a security key or passkey would do as well
 	Days   int  // how long "Not now" holds
+	Asked  Text
 }
 
 // Name is the view's template.
@@ -319,6 +309,7 @@ type Accounts struct {
 	Return    string
 	Accounts  []AccountCard
 	Forbidden bool // the account asked for is not one of the person's
+	Asked     Text
 }
 
 // Name is the view's template.
