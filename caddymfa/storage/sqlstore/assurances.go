@@ -42,6 +42,5 @@ func (s *Store) AssuranceOf(ctx context.Context, provider string, since time.Tim
 
 // SweepAssurances implements [storage.Assurances].
 func (s *Store) SweepAssurances(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "assurances", `DELETE FROM assurances WHERE (provider_id, day) IN
-		(SELECT provider_id, day FROM assurances WHERE day < ? LIMIT ?)`, day(before), max(limit, 0))
+	return s.sweep(ctx, "assurances", day(before), limit, assurancesOver...)
 }

@@ -44,6 +44,5 @@ func (s *Store) UpdateAttempt(ctx context.Context, key string, change func(*stor
 
 // SweepAttempts implements [storage.Attempts].
 func (s *Store) SweepAttempts(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "attempts", `DELETE FROM attempts WHERE last_at < ? AND attempt_key IN
-		(SELECT attempt_key FROM attempts WHERE last_at < ? LIMIT ?)`, micros(before), micros(before), max(limit, 0))
+	return s.sweep(ctx, "attempts", micros(before), limit, attemptsOver...)
 }

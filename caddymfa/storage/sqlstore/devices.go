@@ -76,6 +76,5 @@ func (t *tx) disregard(ctx context.Context, where string, args ...any) error {
 
 // SweepDevices implements [storage.Devices].
 func (s *Store) SweepDevices(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "remembered browsers", `DELETE FROM devices WHERE id IN (SELECT id FROM devices
-		WHERE expires_at < ? LIMIT ?)`, micros(before), max(limit, 0))
+	return s.sweep(ctx, "remembered browsers", micros(before), limit, devicesOver...)
 }

@@ -87,6 +87,5 @@ func (s *Store) FinishMail(ctx context.Context, id, failed string, at time.Time)
 
 // SweepMail implements [storage.Outbox].
 func (s *Store) SweepMail(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "mails", `DELETE FROM outbox WHERE id IN
-		(SELECT id FROM outbox WHERE done_at <> 0 AND done_at < ? LIMIT ?)`, micros(before), max(limit, 0))
+	return s.sweep(ctx, "mails", micros(before), limit, mailsOver...)
 }

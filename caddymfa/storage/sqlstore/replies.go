@@ -68,6 +68,5 @@ func (s *Store) DropReply(ctx context.Context, token, key string) error {
 
 // SweepReplies implements [storage.Replies].
 func (s *Store) SweepReplies(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "replies", `DELETE FROM api_replies WHERE (token_id, reply_key) IN
-		(SELECT token_id, reply_key FROM api_replies WHERE created_at < ? LIMIT ?)`, micros(before), max(limit, 0))
+	return s.sweep(ctx, "replies", micros(before), limit, repliesOver...)
 }

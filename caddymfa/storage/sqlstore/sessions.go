@@ -224,23 +224,5 @@ func (s *Store) RevokeSessionsThrough(ctx context.Context, issuer, subject, sess
 
 // SweepSessions implements [storage.Sessions].
 func (s *Store) SweepSessions(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "sessions", `DELETE FROM sessions WHERE (expires_at < ? OR (revoked_at <> 0 AND revoked_at < ?))
-		AND id IN (SELECT id FROM sessions WHERE expires_at < ? OR (revoked_at <> 0 AND revoked_at < ?) LIMIT ?)`,
-		micros(before), micros(before), micros(before), micros(before), max(limit, 0))
-}
-
-// sweep runs a statement that deletes rows nobody may use any more, so that
-// there is nothing to tell. The statement says twice which rows: an engine that
-// finds one locked looks again at what it found before it deletes, not at how
-// it found it, and the row may have been touched.
-func (s *Store) sweep(ctx context.Context, what, query string, args ...any) (int, error) {
-	var n int
-	err := s.transact(ctx, func(t *tx) (err error) {
-		n, err = t.exec(ctx, query, args...)
-		return err
-	})
-	if err != nil {
-		return 0, fmt.Errorf("sweeping %s: %w", what, err)
-	}
-	return n, nil
+	return s.sweep(ctx, "sessions", micros(before), limit, sessionsOver...)
 }

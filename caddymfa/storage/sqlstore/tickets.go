@@ -62,6 +62,5 @@ func (s *Store) TakeTicket(ctx context.Context, purpose, id string, now time.Tim
 
 // SweepTickets implements [storage.Tickets].
 func (s *Store) SweepTickets(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "tickets", `DELETE FROM tickets WHERE expires_at < ? AND (purpose, id) IN
-		(SELECT purpose, id FROM tickets WHERE expires_at < ? LIMIT ?)`, micros(before), micros(before), max(limit, 0))
+	return s.sweep(ctx, "tickets", micros(before), limit, ticketsOver...)
 }

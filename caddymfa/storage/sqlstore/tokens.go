@@ -94,7 +94,5 @@ func (s *Store) RevokeToken(ctx context.Context, account, id string, at time.Tim
 
 // SweepTokens implements [storage.Tokens].
 func (s *Store) SweepTokens(ctx context.Context, before time.Time, limit int) (int, error) {
-	return s.sweep(ctx, "tokens", `DELETE FROM api_tokens WHERE id IN
-		(SELECT id FROM api_tokens WHERE expires_at < ? OR (revoked_at <> 0 AND revoked_at < ?) LIMIT ?)`,
-		micros(before), micros(before), max(limit, 0))
+	return s.sweep(ctx, "tokens", micros(before), limit, tokensOver...)
 }

@@ -85,9 +85,17 @@ func (s *Store) TrialPeople(ctx context.Context, account string, begun time.Time
 	return people, nil
 }
 
-// SweepTrials implements [storage.Trials].
-func (s *Store) SweepTrials(ctx context.Context, limit int) (int, error) {
-	return s.sweep(ctx, "trials", `DELETE FROM trial_notes WHERE (account_id, begun_at, user_id, outcome) IN (
-		SELECT account_id, begun_at, user_id, outcome FROM trial_notes
-		WHERE NOT EXISTS (SELECT 1 FROM accounts WHERE id = account_id AND trial_at = begun_at) LIMIT ?)`, max(limit, 0))
+// SweepTrials implements [storage.Trials]. Whether a trial goes on is in its
+// account, so this looks at the notes of all of them; there are at most a few for
+// each member.
+func (s *Store) SweepTrials(ctx context.Context, limit int) (n int, err error) {
+	err = s.transact(ctx, func(t *tx) (err error) {
+		n, err = t.exec(ctx, deletion(t.Dialect, "trial_notes", "account_id, begun_at, user_id, outcome",
+			`NOT EXISTS (SELECT 1 FROM accounts WHERE id = account_id AND trial_at = begun_at)`, limit))
+		return err
+	})
+	if err != nil {
+		return 0, fmt.Errorf("sweeping trials: %w", err)
+	}
+	return n, nil
 }
