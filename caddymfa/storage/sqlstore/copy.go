@@ -211,7 +211,5 @@ func (i *inserts) all(ctx context.Context, values []any) error {
 }
 
 func (i *inserts) statement(rows int) string {
-	row := "(?" + strings.Repeat(", ?", len(i.columns)-1) + ")"
-	return i.dialect.rebind(`INSERT INTO ` + i.table + ` (` + strings.Join(i.columns, ", ") + `) VALUES ` +
-		row + strings.Repeat(", "+row, rows-1))
+	return i.dialect.rebind(`INSERT INTO ` + i.table + ` (` + strings.Join(i.columns, ", ") + `) VALUES ` + tuples(rows, len(i.columns)))
 }

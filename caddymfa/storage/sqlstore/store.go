@@ -65,6 +65,7 @@ type Store struct {
 	dialect Dialect
 	write   *sql.DB
 	read    *reader
+	appends *appends
 }
 
 // New returns a store that takes ownership of two handles to one database:
@@ -72,7 +73,8 @@ type Store struct {
 // the exclusion that d promises, and read for everything else. They may be the
 // same handle. A read that begins after a write was committed must see it.
 func New(write, read *sql.DB, d Dialect) *Store {
-	return &Store{Feed: new(Feed), dialect: d, write: write, read: &reader{Dialect: d, db: read}}
+	return &Store{Feed: new(Feed), dialect: d, write: write, read: &reader{Dialect: d, db: read},
+		appends: &appends{turn: make(chan struct{}, 1)}}
 }
 
 // Migrate brings the schema up to date. It refuses a schema that is newer than

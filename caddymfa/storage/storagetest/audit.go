@@ -130,6 +130,35 @@ var auditChecks = []check{
 		}
 		same(t, happen(t, s, storage.Event{Account: "a"})[0].ID, int64(1))
 	}},
+	{"a row that is refused keeps no other one out, and leaves no gap among many", func(t *testing.T, s storage.Storage) {
+		for i, err := range race(rivals, func(i int) error {
+			_, err := s.AppendEvent(t.Context(), storage.Event{At: now, Account: "a"}, func(e storage.Event) []byte {
+				if i%10 == 0 {
+					return nil
+				}
+				return sum(e)
+			})
+			return err
+		}) {
+			if (err != nil) != (i%10 == 0) {
+				t.Errorf("row %d: %v", i, err)
+			}
+		}
+		rows := value(s.Lines(t.Context(), "a", 0, rivals))(t)
+		same(t, value(s.Extent(t.Context()))(t), storage.Extent{Last: int64(len(rows))})
+		same(t, len(rows), rivals-rivals/10)
+		for i, e := range rows {
+			same(t, []int64{e.ID, e.Line}, []int64{int64(i + 1), int64(i + 1)})
+			same(t, string(e.Hash), string(sum(e)))
+		}
+	}},
+	{"a row is not appended for somebody who has gone", func(t *testing.T, s storage.Storage) {
+		ctx, cancel := context.WithCancel(t.Context())
+		cancel()
+		_, err := s.AppendEvent(ctx, storage.Event{Account: "a"}, sum)
+		refuses(t, err, context.Canceled)
+		same(t, value(s.Extent(t.Context()))(t), storage.Extent{})
+	}},
 	{"nothing is lost and no line is given twice when many append", func(t *testing.T, s storage.Storage) {
 		for _, err := range race(rivals, func(i int) error {
 			_, err := s.AppendEvent(t.Context(), storage.Event{At: now, Account: strconv.Itoa(i % 2)}, sum)
