@@ -42,7 +42,7 @@ func prepare(name, dsn string) (*engine, error) {
 	case "postgres":
 		e.storage, e.driver, e.settle = "postgres {env.LOAD_DSN}", "pgx", []string{"VACUUM ANALYZE", "CHECKPOINT"}
 		if dsn == "" {
-			cluster, err := postgrestest.Start("shared_buffers=1GB", "max_wal_size=8GB")
+			cluster, err := postgrestest.Start("shared_buffers=1GB", "max_wal_size=4GB")
 			if err != nil {
 				e.close()
 				return nil, err
