@@ -88,6 +88,12 @@ type Users interface {
 	// UpdateUser works as UpdateAccount does. Taking another's e-mail is
 	// ErrExists.
 	UpdateUser(ctx context.Context, id string, change func(*User) error) (User, error)
+	// RemoveUser deletes a person with everything that is theirs, and queues the
+	// mail that tells them, unless it has no ID: both happen, or neither. It
+	// returns the accounts that they belonged to, by id. ErrLastAdmin: the accounts
+	// that it returns would keep no administrator who can sign in, see
+	// PutMembershipKeepingAdmin. ErrConflict: a configuration declares the person.
+	RemoveUser(ctx context.Context, id string, farewell Mail) (accounts []string, err error)
 }
 
 // Membership is a person's place in an account.

@@ -126,20 +126,11 @@ func (s *Service) ChangePassword(ctx context.Context, c Client, sess *storage.Se
 	if err := s.mayChoose(ctx, next, user); err != nil {
 		return err
 	}
-	// A count of its own: only who holds a session of this person gets here.
-	if err := s.Limiter.Try(ctx, limit.KnownBrowser, user.ID, "change password"); err != nil {
+	if right, err := s.knowsPassword(ctx, user, current); err != nil {
 		return err
-	}
-	right, err := s.Passwords.compare(ctx, user.PasswordHash, current)
-	if err != nil {
-		return errors.Join(err, s.Limiter.TakeBack(ctx, limit.KnownBrowser, user.ID, "change password"))
-	}
-	if !right {
+	} else if !right {
 		s.Record(ctx, s.event(c, sess, "change_password", "refused", "wrong_password"))
 		return ErrWrong
-	}
-	if err := s.Limiter.Succeeded(ctx, limit.KnownBrowser, user.ID, "change password"); err != nil {
-		return err
 	}
 	if next == current {
 		return ErrPasswordSame
@@ -153,6 +144,22 @@ func (s *Service) ChangePassword(ctx context.Context, c Client, sess *storage.Se
 	}
 	s.Record(ctx, s.event(c, sess, "change_password", "ok", ""))
 	return s.endOthers(ctx, c, sess, "change_password")
+}
+
+// knowsPassword checks the password of somebody who is signed in. It has a count
+// of its own: only who holds a session of this person gets here.
+func (s *Service) knowsPassword(ctx context.Context, u storage.User, password string) (bool, error) {
+	if err := s.Limiter.Try(ctx, limit.KnownBrowser, u.ID, "change password"); err != nil {
+		return false, err
+	}
+	right, err := s.Passwords.compare(ctx, u.PasswordHash, password)
+	if err != nil {
+		return false, errors.Join(err, s.Limiter.TakeBack(ctx, limit.KnownBrowser, u.ID, "change password"))
+	}
+	if !right {
+		return false, nil
+	}
+	return true, s.Limiter.Succeeded(ctx, limit.KnownBrowser, u.ID, "change password")
 }
 
 func (s *Service) setPassword(ctx context.Context, user, hash string) error {

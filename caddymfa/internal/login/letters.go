@@ -35,6 +35,9 @@ func (s *Service) Address(ctx context.Context, l *mail.Letter) error {
 		return s.domainLetter(ctx, l)
 	}
 	l.Link = s.Pages + "/profile/security"
+	if l.About == mail.AboutDeleted {
+		l.Link = s.Pages + "/login" // they have no profile any more
+	}
 	return nil
 }
 

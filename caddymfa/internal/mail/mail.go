@@ -87,26 +87,40 @@ const (
 // Queue adds a letter. It neither waits for the mail server nor fails because of
 // it. A key that was there before is no error: the letter is sent, or was.
 func (o *Outbox) Queue(ctx context.Context, l Letter) error {
+	m, err := o.Prepare(l)
+	if err == nil {
+		err = o.Store.QueueMail(ctx, m)
+	}
+	if err != nil && !errors.Is(err, storage.ErrExists) {
+		return err
+	}
+	o.Wake()
+	return nil
+}
+
+// Prepare returns what is to be queued for a letter, for who queues it together
+// with something else, and then calls [Outbox.Wake].
+func (o *Outbox) Prepare(l Letter) (storage.Mail, error) {
 	now := o.Now()
 	if l.Expires.IsZero() {
 		l.Expires = now.Add(GiveUp)
 	}
 	data, err := json.Marshal(l.Says)
 	if err != nil {
-		return fmt.Errorf("encoding a letter: %w", err)
+		return storage.Mail{}, fmt.Errorf("encoding a letter: %w", err)
 	}
-	err = o.Store.QueueMail(ctx, storage.Mail{
+	return storage.Mail{
 		ID: session.NewID(), Key: l.Key, About: l.About, To: l.To, User: l.User, Account: l.Account, Data: data,
 		Created: now, Due: now, Expires: l.Expires,
-	})
-	if err != nil && !errors.Is(err, storage.ErrExists) {
-		return err
-	}
+	}, nil
+}
+
+// Wake has the sender look for what was queued.
+func (o *Outbox) Wake() {
 	select {
 	case o.wake <- struct{}{}:
 	default: // it is awake already
 	}
-	return nil
 }
 
 // Run sends what is queued until ctx ends.

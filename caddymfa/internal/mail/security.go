@@ -17,6 +17,7 @@ const (
 	AboutRecovery = "recovery" // a recovery code was used
 	AboutLocked   = "locked"   // too many wrong answers
 	AboutReset    = "reset"    // somebody else removed all authenticators
+	AboutDeleted  = "deleted"  // the person deleted themselves
 )
 
 // The letters to somebody who forgot their password.

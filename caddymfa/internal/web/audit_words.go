@@ -29,6 +29,7 @@ var auditActions = map[string]Text{
 	"change_password":       say("audit.action.changepassword"),
 	"create_set_up":         say("audit.action.createsetup"),
 	"create_token":          say("audit.action.createtoken"),
+	"delete_user":           say("audit.action.deleteuser"),
 	"disable_user":          say("audit.action.disableuser"),
 	"enable_user":           say("audit.action.enableuser"),
 	"enroll":                say("audit.action.enroll"),

@@ -100,6 +100,8 @@ func (c *call) securityPage(status int, problem Text) error {
 		Keys:     c.s.Login.Keys != nil,
 		Full:     len(factors) >= login.MaxFactors,
 		Provider: c.companyName(c.sess.Proof.Provider),
+
+		Deletable: user.Origin != storage.FromConfig,
 	}
 	devices, err := c.s.Login.Store.DevicesOf(c.r.Context(), c.sess.User, c.s.Login.Now())
 	if err != nil {
@@ -197,6 +199,56 @@ func (c *call) postChangePassword() error {
 		return nil
 	}
 	return c.changed(err, "/profile/security", "password-changed")
+}
+
+// showDelete says what is lost when the person deletes themselves.
+func (c *call) showDelete() error {
+	return c.deletePage(http.StatusOK, Text{})
+}
+
+func (c *call) deletePage(status int, problem Text) error {
+	d, err := c.s.Login.MayDelete(c.r.Context(), c.sess)
+	if err != nil {
+		return c.notDeleted(err)
+	}
+	places, err := c.s.Login.Places(c.r.Context(), c.sess.User)
+	if err != nil {
+		return err
+	}
+	v := ProfileDelete{Chrome: c.chrome(), Password: d.Password, Provider: c.companyName(c.sess.Proof.Provider), Problem: problem}
+	for _, p := range places {
+		v.Leaves = append(v.Leaves, p.Name)
+	}
+	return c.show(status, v)
+}
+
+// postDelete removes the person, and signs this browser out like every other.
+func (c *call) postDelete() error {
+	left := c.s.Login.LeftAt(c.sess)
+	if err := c.s.Login.Delete(c.r.Context(), c.client(), c.sess, c.form.Get("current")); err != nil {
+		return c.notDeleted(err)
+	}
+	return c.signedOut(left, "?deleted")
+}
+
+func (c *call) notDeleted(err error) error {
+	var last *login.LastAdminOf
+	var wait *limit.Wait
+	switch {
+	case errors.As(err, &last):
+		c.message(MessageNeededAdmin(last.Accounts))
+		return nil
+	case errors.Is(err, login.ErrReadOnly):
+		c.message(MessageDeclared)
+		return nil
+	case errors.Is(err, login.ErrWrong):
+		return c.deletePage(http.StatusUnauthorized, ProblemCurrentPassword)
+	case errors.As(err, &wait):
+		return c.deletePage(c.later(wait), ProblemWait(wait.Until.Sub(c.s.Login.Now())))
+	case errors.Is(err, login.ErrBusy):
+		return c.deletePage(http.StatusServiceUnavailable, ProblemBusy)
+	}
+	return c.changed(err, "/profile/security/delete", "")
 }
 
 func (c *call) showSessions() error {

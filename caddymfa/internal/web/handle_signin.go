@@ -208,6 +208,16 @@ func (c *call) postLogout() error {
 			return err
 		}
 	}
+	query := ""
+	if everywhere {
+		query = "?everywhere"
+	}
+	return c.signedOut(left, query)
+}
+
+// signedOut has this browser forget the session that has ended, and shows the
+// page that says so.
+func (c *call) signedOut(left login.Left, query string) error {
 	c.cookies.Clear(c.w.Header(), c.cookies.Session)
 	c.cookies.Clear(c.w.Header(), c.cookies.Flow)
 	if left != (login.Left{}) { // the page offers to sign out there too
@@ -216,11 +226,7 @@ func (c *call) postLogout() error {
 			return err
 		}
 	}
-	page := "/signed-out"
-	if everywhere {
-		page += "?everywhere"
-	}
-	c.to(page, "")
+	c.to("/signed-out"+query, "")
 	return nil
 }
 

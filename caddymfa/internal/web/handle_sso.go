@@ -258,7 +258,7 @@ func (c *call) showSignedOut() error {
 	if c.sess != nil {
 		return c.proceed()
 	}
-	v := SignedOut{Chrome: c.chrome(), Everywhere: c.r.URL.Query().Has("everywhere")}
+	v := SignedOut{Chrome: c.chrome(), Everywhere: c.r.URL.Query().Has("everywhere"), Deleted: c.r.URL.Query().Has("deleted")}
 	if c.flow.Left != (login.Left{}) {
 		after := ""
 		if origin, ok := c.origin(); ok {

@@ -85,6 +85,8 @@ func (r *Renderer) letter(l mail.Letter) (about Text, body []Text) {
 	case mail.AboutOffer:
 		until, _ := r.texts.when("", l.Until)
 		return say("mail.offer.subject", "account", l.Name), []Text{say("mail.offer.text", "account", l.Name), theLink, say("mail.until", "when", until), say("mail.offer.factor")}
+	case mail.AboutDeleted:
+		return say("mail.deleted.subject", "service", l.Name), []Text{say("mail.deleted.text"), happened, say("mail.deleted.notyou"), theLink}
 	case mail.AboutReset:
 		return security(say("mail.reset.subject", "service", l.Name), say("mail.reset.text"))
 	}

@@ -19,7 +19,7 @@ func letters() []mail.Letter {
 	nobodys := says(mail.AboutInvitation)
 	nobodys.By = ""
 	return []mail.Letter{key, says(mail.AboutEnrolled), says(mail.AboutRemoved), says(mail.AboutPassword),
-		says(mail.AboutRecovery), says(mail.AboutLocked), says(mail.AboutReset),
+		says(mail.AboutRecovery), says(mail.AboutLocked), says(mail.AboutReset), says(mail.AboutDeleted),
 		says(mail.AboutForgot), says(mail.AboutElsewhere), says(mail.AboutProofMissing), says(mail.AboutUnverified), says(mail.AboutPlan),
 		says(mail.AboutInvitation), nobodys, says(mail.AboutOffer)}
 }

@@ -103,6 +103,7 @@ var (
 	actionGo         = Action{say("action.go"), "/login"} // leads who is signed in to the portal
 	actionAccounts   = Action{say("action.accounts"), "/accounts"}
 	actionProfile    = Action{say("action.profile"), "/profile/security"}
+	actionPeople     = Action{say("action.people"), "/admin/people"}
 	actionBreakGlass = Action{say("action.breakglass"), "/breakglass"}
 )
 
@@ -154,6 +155,10 @@ var (
 	// MessageRefused never says what was wrong: that is in the audit.
 	MessageRefused = Message{Status: http.StatusForbidden,
 		Title: say("message.refused.title"), Text: say("message.refused.text"), Actions: []Action{actionSignIn}}
+	// MessageDeclared refuses to delete somebody whom the configuration would
+	// bring back.
+	MessageDeclared = Message{Status: http.StatusForbidden,
+		Title: say("message.declared.title"), Text: say("message.declared.text"), Actions: []Action{actionProfile}}
 	MessageNotAgain = Message{Status: http.StatusForbidden,
 		Title: say("message.notagain.title"), Text: say("message.notagain.text"), Actions: []Action{actionSignIn}}
 )
@@ -163,4 +168,11 @@ var (
 func MessageNeeded(accounts []string) Message {
 	return Message{Status: http.StatusConflict, Title: say("message.needed.title"), Text: say("message.needed.text"),
 		Names: accounts, Actions: []Action{actionProfile}}
+}
+
+// MessageNeededAdmin refuses to delete the last administrator of the named
+// accounts.
+func MessageNeededAdmin(accounts []string) Message {
+	return Message{Status: http.StatusConflict, Title: say("message.neededadmin.title"), Text: say("message.neededadmin.text"),
+		Names: accounts, Actions: []Action{actionPeople, actionProfile}}
 }

@@ -124,7 +124,7 @@ func with[V View](view V, change func(*V)) V {
 
 // samples holds every view, in every state that its template tells apart.
 func samples() []sample {
-	security := ProfileSecurity{Chrome: chromeOf(), Authenticators: authenticators(), CodesLeft: 8, CodesTotal: 10, Password: true, MinLength: 12}
+	security := ProfileSecurity{Chrome: chromeOf(), Authenticators: authenticators(), CodesLeft: 8, CodesTotal: 10, Password: true, MinLength: 12, Deletable: true}
 	overview := ProfileOverview{Chrome: chromeOf(), Authenticators: 2, CodesLeft: 8, Sessions: 3, Accounts: 5}
 	codes := []string{"k7fj-2mqp-x4tn-9wdr", "p3hs-8vbc-l6yz-5gea", "q2nw-7rxt-m9kd-4fju", "b5cg-3yhp-z8sv-6ela",
 		"t4mr-9qkw-f7nx-2dpj", "h6vb-5slc-y3ga-8zet", "w9dx-4jfp-k2rm-7qtn", "g8ze-6alh-v5cs-3byp",
@@ -183,6 +183,8 @@ func samples() []sample {
 		{"security-full", with(security, func(v *ProfileSecurity) { v.Full, v.Provider = true, "Echo Entra ID" })},
 		{"security-bare", ProfileSecurity{Chrome: chromeOf()}},
 		{"security-problem", with(security, func(v *ProfileSecurity) { v.Problem = ProblemPasswordShort(12) })},
+		{"delete", ProfileDelete{Chrome: chromeOf(), Leaves: []string{"Acme Distribution", "Cumulus"}, Password: true}},
+		{"delete-problem", ProfileDelete{Chrome: chromeOf(), Password: true, Provider: "Echo Entra ID", Problem: ProblemCurrentPassword}},
 		{"remove", ConfirmRemove{Chrome: chromeOf(), Factor: "f1", FactorName: "Ana's phone"}},
 		{"remove-last", ConfirmRemove{Chrome: chromeOf(), Factor: "f1", FactorName: "Ana's phone", Last: true, RequiredBy: []string{"Acme Distribution", "Cumulus"}}},
 		{"sessions", ProfileSessions{Chrome: chromeOf(), Sessions: sessionRows()}},
@@ -203,6 +205,7 @@ func samples() []sample {
 		{"forgot-no-mail", Forgot{Chrome: visitor()}},
 		{"signed-out", SignedOut{Chrome: visitor()}},
 		{"signed-out-company", SignedOut{Chrome: visitor(), Elsewhere: "https://login.example/logout?client_id=a", Provider: "Echo Entra ID"}},
+		{"signed-out-deleted", SignedOut{Chrome: visitor(), Deleted: true}},
 		{"signed-out-everywhere", SignedOut{Chrome: visitor(), Everywhere: true}},
 	}
 	all = append(all, ssoSamples()...)
@@ -224,7 +227,7 @@ func samples() []sample {
 // fall over by leaving something out.
 func zeroes() []View {
 	return []View{Login{}, Password{}, Leave{}, BreakGlass{}, Challenge{}, EnrollTOTP{}, EnrollKey{}, Suggest{}, RecoveryCodes{}, Accounts{},
-		AdminPolicy{}, AdminPolicyPeople{}, AdminTrial{}, ProfileOverview{}, ProfileSecurity{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{}, Forgot{},
+		AdminPolicy{}, AdminPolicyPeople{}, AdminTrial{}, ProfileOverview{}, ProfileSecurity{}, ProfileDelete{}, ConfirmRemove{}, ProfileSessions{}, ProfileAccounts{}, SetUp{}, SignedOut{}, Forgot{},
 		AdminSSO{}, AdminClaim{}, AdminDomain{}, AdminConfirm{Title: say("confirm.stop.title", "domain", ""), Button: say("confirm.stop.next")}, AdminConflict{}, AdminSetUps{}, AdminProvider{}, AdminTested{}, AdminAudit{}, AdminTokens{},
 		AdminPeople{}, AdminPerson{}, AdminInvite{}, AdminInvited{}, Joining{},
 		MessageBusy}
@@ -237,6 +240,7 @@ func messages() map[string]Message {
 		"not-found": MessageNotFound, "method": MessageMethod, "too-large": MessageTooLarge, "start-again": MessageStartAgain,
 		"link-expired": MessageLinkExpired, "unavailable": MessageUnavailable, "busy": MessageBusy, "fault": MessageFault,
 		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "refused": MessageRefused, "invitation": MessageInvitation, "not-again": MessageNotAgain, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
+		"declared": MessageDeclared, "needed-admin": MessageNeededAdmin([]string{"Acme Distribution", "Cumulus"}),
 	}
 }
 

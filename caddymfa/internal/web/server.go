@@ -98,6 +98,7 @@ var pages = map[string]page{
 	"/profile/security/rename":         {post: (*call).postRename},
 	"/profile/security/remove":         {post: (*call).postRemove},
 	"/profile/security/forget":         {post: (*call).postForget},
+	"/profile/security/delete":         {get: (*call).showDelete, post: (*call).postDelete},
 	"/admin":                           {get: (*call).toAdmin},
 	"/admin/mfa":                       {get: (*call).showPolicy, post: (*call).postPolicy},
 	"/admin/mfa/people":                {get: (*call).showPolicyPeople},

@@ -344,6 +344,7 @@ func (Forgot) Name() string { return "forgot" }
 type SignedOut struct {
 	Chrome
 	Everywhere bool
+	Deleted    bool   // the person is gone, and every session of theirs
 	Elsewhere  string // where to sign out of the company's sign-in too; https, or http for a trial
 	Provider   string // its name
 }

@@ -53,6 +53,7 @@ type ProfileSecurity struct {
 	MinLength      int
 	Provider       string // the name of the identity provider this session came through; empty: none
 	Devices        []DeviceRow
+	Deletable      bool // the person may delete themselves
 	Problem        Text // about the password form
 }
 
@@ -80,6 +81,18 @@ type ConfirmRemove struct {
 
 // Name is the view's template.
 func (ConfirmRemove) Name() string { return "confirm_remove" }
+
+// ProfileDelete asks before the person deletes themselves.
+type ProfileDelete struct {
+	Chrome
+	Leaves   []string // names of the accounts that they belong to
+	Provider string   // the name of the identity provider that this session came through; empty: none
+	Password bool     // theirs is to be given
+	Problem  Text
+}
+
+// Name is the view's template.
+func (ProfileDelete) Name() string { return "profile_delete" }
 
 // SessionRow is one browser that is signed in.
 type SessionRow struct {

@@ -49,6 +49,7 @@ func TestForms(t *testing.T) {
 		{"admin-policy-manage", "/admin/mfa", "csrf version mode mode mode when when date when accept accept age remember preview"},
 		{"admin-policy-planned", "/admin/mfa/plan", "csrf version"},
 		{"admin-trial", "/admin/mfa/trial", "csrf version do"},
+		{"delete", "/profile/security/delete", "csrf current"},
 		{"sessions", "/profile/sessions/revoke", "csrf session"},
 		{"sessions", "/profile/sessions/revoke-others", "csrf"},
 		{"sessions", "/logout", "csrf everywhere"},

@@ -20,16 +20,18 @@ func scanMail(row scanner) (m storage.Mail, err error) {
 
 // QueueMail implements [storage.Outbox].
 func (s *Store) QueueMail(ctx context.Context, m storage.Mail) error {
-	err := s.transact(ctx, func(t *tx) error {
-		_, err := t.exec(ctx, `INSERT INTO outbox (`+mailColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
-			m.ID, m.Key, m.About, m.To, m.User, m.Account, blob(m.Data),
-			micros(m.Created), micros(m.Due), micros(m.Expires), m.Tries, micros(m.Done), m.Failed)
-		return err
-	})
+	err := s.transact(ctx, func(t *tx) error { return t.queueMail(ctx, m) })
 	if err != nil {
 		return fmt.Errorf("queueing a mail about %q: %w", m.About, err)
 	}
 	return nil
+}
+
+func (t *tx) queueMail(ctx context.Context, m storage.Mail) error {
+	_, err := t.exec(ctx, `INSERT INTO outbox (`+mailColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)`,
+		m.ID, m.Key, m.About, m.To, m.User, m.Account, blob(m.Data),
+		micros(m.Created), micros(m.Due), micros(m.Expires), m.Tries, micros(m.Done), m.Failed)
+	return err
 }
 
 // MailAbout implements [storage.Outbox].

@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/caddymfa/gateway/caddymfa/storage"
@@ -88,4 +89,59 @@ func (s *Store) UpdateUser(ctx context.Context, id string, change func(*storage.
 		subject: storage.SubjectUser,
 		id:      func(u storage.User) string { return u.ID },
 	}, change)
+}
+
+// RemoveUser implements [storage.Users]. The person is locked before the
+// accounts, as wherever both are, and those in the order of their ids: of two
+// who go at once, neither waits for what the other one waits for.
+func (s *Store) RemoveUser(ctx context.Context, id string, farewell storage.Mail) ([]string, error) {
+	var accounts []string
+	err := s.transact(ctx, func(t *tx) error {
+		accounts = nil
+		u, err := one(ctx, t, scanUser, `SELECT `+userColumns+` FROM users WHERE id = ?`+t.ForUpdate, id)
+		if err != nil {
+			return err
+		}
+		if u.Origin == storage.FromConfig {
+			return storage.ErrConflict
+		}
+		belongs, err := all(ctx, t, scanText, `SELECT account_id FROM memberships WHERE user_id = ? ORDER BY account_id`, id)
+		if err != nil {
+			return err
+		}
+		for _, account := range belongs {
+			err := t.keepAdmin(ctx, account, id)
+			if errors.Is(err, storage.ErrLastAdmin) {
+				accounts = append(accounts, account)
+			} else if err != nil {
+				return err
+			}
+		}
+		if len(accounts) > 0 {
+			return storage.ErrLastAdmin
+		}
+		accounts = belongs
+		sessions, err := all(ctx, t, scanText, `SELECT id FROM sessions WHERE user_id = ? AND revoked_at = 0`, id)
+		if err != nil {
+			return err
+		}
+		for _, session := range sessions {
+			t.changed(storage.SubjectSession, session)
+		}
+		t.changed(storage.SubjectUser, id)
+		t.changed(storage.SubjectMembership, id)
+		if farewell.ID != "" {
+			if err := t.queueMail(ctx, farewell); err != nil {
+				return err
+			}
+		}
+		return t.touch(ctx, storage.ErrNotFound, `DELETE FROM users WHERE id = ?`, id) // all else refers to the row, and goes with it
+	})
+	if err != nil {
+		err = fmt.Errorf("removing user %q: %w", id, err)
+		if !errors.Is(err, storage.ErrLastAdmin) {
+			return nil, err
+		}
+	}
+	return accounts, err
 }

@@ -57,6 +57,10 @@ var telling = []struct {
 		_, err := s.UpdateUser(t.Context(), "u1", func(*storage.User) error { return nil })
 		return err
 	}, told(storage.SubjectUser, "u1")},
+	{"RemoveUser", func(t *testing.T, s storage.Storage) error {
+		_, err := s.RemoveUser(t.Context(), "u1", storage.Mail{})
+		return err
+	}, append(append(told(storage.SubjectUser, "u1"), told(storage.SubjectMembership, "u1")...), told(storage.SubjectSession, "s1", "s2", "s3")...)},
 	{"CreateFactor", func(t *testing.T, s storage.Storage) error {
 		factor(t, s, "u1", "new", now)
 		return nil

@@ -2,9 +2,11 @@ package storagetest
 
 import (
 	"context"
+	"fmt"
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
@@ -103,6 +105,91 @@ var userChecks = []check{
 			return s.UsersDeclared(ctx, after, 2)
 		})
 		same(t, got, []string{"a@example.com", "c@example.com", "e@example.com"})
+	}},
+	{"one that is removed goes with everything that is theirs, and nobody else's, and is told", func(t *testing.T, s storage.Storage) {
+		for _, id := range []string{"b", "a"} {
+			account(t, s, id)
+		}
+		for _, id := range []string{"gone", "kept"} {
+			user(t, s, id)
+			member(t, s, "b", id)
+			member(t, s, "a", id)
+			factor(t, s, id, "factor-"+id, now)
+			codes(t, s, id, "code-"+id)
+			session(t, s, id, "session-"+id, now)
+			device(t, s, id, "device-"+id, now)
+			identity(t, s, "https://idp.example", id, id)
+			must(t, s.PutTicket(t.Context(), storage.Ticket{Purpose: "set_up", ID: id, User: id, Expires: now.Add(time.Hour)}))
+		}
+		farewell := storage.Mail{ID: "m1", Key: "k1", About: "deleted", To: "gone@example.com", User: "gone", Created: now, Due: now, Expires: now.Add(time.Hour)}
+		same(t, value(s.RemoveUser(t.Context(), "gone", farewell))(t), []string{"a", "b"})
+		for id, want := range map[string]int{"gone": 0, "kept": 1} {
+			same(t, len(value(s.MembershipsOf(t.Context(), id))(t)), 2*want)
+			same(t, len(value(s.FactorsOf(t.Context(), id))(t)), want)
+			same(t, len(value(s.RecoveryCodesOf(t.Context(), id))(t)), want)
+			same(t, len(value(s.SessionsOf(t.Context(), id, now))(t)), want)
+			same(t, len(value(s.DevicesOf(t.Context(), id, now))(t)), want)
+			same(t, len(value(s.IdentitiesOf(t.Context(), id))(t)), want)
+			_, err := s.Ticket(t.Context(), "set_up", id, now)
+			same(t, err == nil, want == 1)
+		}
+		_, err := s.User(t.Context(), "gone")
+		refuses(t, err, storage.ErrNotFound)
+		_, err = s.Session(t.Context(), "session-gone")
+		refuses(t, err, storage.ErrNotFound)
+		same(t, ids(value(s.ClaimMail(t.Context(), now, now.Add(time.Minute), 9))(t), func(m storage.Mail) string { return m.ID }), []string{"m1"})
+		_, err = s.RemoveUser(t.Context(), "gone", storage.Mail{})
+		refuses(t, err, storage.ErrNotFound)
+		user(t, s, "gone") // the address is free again
+	}},
+	{"nobody is removed whom an account needs or a configuration declares, and nobody is told", func(t *testing.T, s storage.Storage) {
+		farewell := storage.Mail{ID: "m1", Key: "k1", About: "deleted", To: "u1@example.com", Created: now, Due: now, Expires: now.Add(time.Hour)}
+		user(t, s, "u1")
+		user(t, s, "u2")
+		for _, id := range []string{"c", "a", "b", "d"} {
+			account(t, s, id)
+			must(t, s.PutMembership(t.Context(), storage.Membership{Account: id, User: "u1", Role: mfa.RoleAdmin, State: mfa.Joined, Created: now}))
+		}
+		must(t, s.PutMembership(t.Context(), storage.Membership{Account: "b", User: "u2", Role: mfa.RoleAdmin, State: mfa.Joined, Created: now}))
+		member(t, s, "d", "u1")
+		needed, err := s.RemoveUser(t.Context(), "u1", farewell)
+		refuses(t, err, storage.ErrLastAdmin)
+		same(t, needed, []string{"a", "c"})
+		must(t, s.CreateUser(t.Context(), storage.User{ID: "declared", Email: "declared@example.com", Origin: storage.FromConfig, Created: now}))
+		_, err = s.RemoveUser(t.Context(), "declared", farewell)
+		refuses(t, err, storage.ErrConflict)
+		for id, belongs := range map[string]int{"u1": 4, "declared": 0} {
+			value(s.User(t.Context(), id))(t)
+			same(t, len(value(s.MembershipsOf(t.Context(), id))(t)), belongs)
+		}
+		same(t, len(value(s.ClaimMail(t.Context(), now, now.Add(time.Minute), 9))(t)), 0)
+	}},
+	{"of administrators of the same accounts who all remove themselves at once, one stays", func(t *testing.T, s storage.Storage) {
+		accounts := []string{"a", "b", "c"}
+		for _, id := range accounts {
+			account(t, s, id)
+		}
+		for i := range rivals {
+			id := fmt.Sprintf("u%02d", i)
+			user(t, s, id)
+			for _, account := range accounts {
+				must(t, s.PutMembership(t.Context(), storage.Membership{Account: account, User: id, Role: mfa.RoleAdmin, State: mfa.Joined, Created: now}))
+			}
+		}
+		refused := 0
+		for _, err := range race(rivals, func(i int) error {
+			_, err := s.RemoveUser(t.Context(), fmt.Sprintf("u%02d", i), storage.Mail{})
+			return err
+		}) {
+			if err != nil {
+				refuses(t, err, storage.ErrLastAdmin)
+				refused++
+			}
+		}
+		same(t, refused, 1)
+		for _, id := range accounts {
+			same(t, len(value(s.Administrators(t.Context(), id))(t)), 1)
+		}
 	}},
 	{"a limit of none lists none", func(t *testing.T, s storage.Storage) {
 		user(t, s, "u1")
