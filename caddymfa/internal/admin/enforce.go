@@ -5,13 +5,31 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
-// ErrNotReady means that something still stands against enforcing a domain.
-var ErrNotReady = errors.New("not ready to be enforced")
+// What stands against enforcing a domain, or linking it.
+var (
+	// ErrNotReady means that something does; its text says what.
+	ErrNotReady = errors.New("not ready")
+	// ErrUntested is an ErrNotReady, too: somebody must sign in through the
+	// provider as a test, which takes a person with a browser.
+	ErrUntested = errors.New("not tested")
+)
+
+// notReady is an ErrNotReady.
+type notReady struct {
+	what     string
+	untested bool
+}
+
+func (n *notReady) Error() string { return n.what }
+
+// Is says which errors it is.
+func (n *notReady) Is(err error) bool { return err == ErrNotReady || n.untested && err == ErrUntested }
 
 // Readiness says what enforcing a domain needs, and what of it is there. With
 // enforcement on, the provider is the only way in for people of the domain: so it
@@ -28,7 +46,29 @@ type Readiness struct {
 }
 
 // OK reports whether nothing is missing.
-func (r Readiness) OK() bool { return r.Verified && r.Linked && r.Tested && len(r.Keepers) > 0 }
+func (r Readiness) OK() bool { return r.err() == nil }
+
+// err is an ErrNotReady that names everything that is missing.
+func (r Readiness) err() error {
+	var missing []string
+	for _, need := range []struct {
+		there bool
+		what  string
+	}{
+		{r.Verified, "it is not proven"},
+		{r.Linked, "it leads to no identity provider"},
+		{r.Tested, "nobody has signed in through the provider as a test"},
+		{len(r.Keepers) > 0, "no administrator could get in without the provider: one needs a password, a second factor, and an address of another domain"},
+	} {
+		if !need.there {
+			missing = append(missing, need.what)
+		}
+	}
+	if missing == nil {
+		return nil
+	}
+	return &notReady{strings.Join(missing, "; "), r.Linked && !r.Tested}
+}
 
 // Ready says what enforcing a domain still needs.
 func (s *Service) Ready(ctx context.Context, d storage.Domain) (Readiness, error) {
@@ -88,14 +128,17 @@ func (s *Service) LinkDomain(ctx context.Context, by Actor, name string, version
 		if err != nil {
 			return storage.Domain{}, err
 		}
-		if p.Disabled || !Tested(p.IdentityProvider) {
-			return storage.Domain{}, fmt.Errorf("domain %q: %w: test the identity provider first", name, ErrNotReady)
+		if p.Disabled {
+			return storage.Domain{}, fmt.Errorf("domain %q: %w", name, &notReady{"the identity provider is disabled", false})
+		}
+		if !Tested(p.IdentityProvider) {
+			return storage.Domain{}, fmt.Errorf("domain %q: %w", name, &notReady{"nobody has signed in through the identity provider as a test", true})
 		}
 		label = p.Name + " (" + p.ID + ")"
 	}
 	d, err := s.changeDomain(ctx, by, name, version, func(d *storage.Domain) error {
 		if d.Enforce && d.Provider != provider {
-			return fmt.Errorf("domain %q: %w: stop enforcing it first", name, ErrNotReady)
+			return fmt.Errorf("domain %q: %w", name, &notReady{"stop enforcing it first", false})
 		}
 		d.Provider = provider
 		return nil
@@ -134,8 +177,8 @@ func (s *Service) EnforceDomain(ctx context.Context, by Actor, name string, vers
 		if err != nil {
 			return d, err
 		}
-		if !ready.OK() {
-			return d, fmt.Errorf("domain %q: %w", name, ErrNotReady)
+		if err := ready.err(); err != nil {
+			return d, fmt.Errorf("domain %q cannot be enforced yet: %w", name, err)
 		}
 	}
 	// The version ties the claim to what was looked at. The provider is a row of

@@ -26,16 +26,17 @@ type Scope string
 
 // The scopes. None includes another one.
 const (
-	ScopeRead   Scope = "read"   // read the account, its policy and its domains
-	ScopePolicy Scope = "policy" // change the policy
-	ScopeSSO    Scope = "sso"    // change domains
-	ScopePeople Scope = "people" // list the people, invite, change and remove them
-	ScopeAudit  Scope = "audit"  // read the audit
-	ScopeTokens Scope = "tokens" // list tokens, and revoke them
+	ScopeRead      Scope = "read"      // read the account, its policy, its domains and its identity providers
+	ScopePolicy    Scope = "policy"    // change the policy
+	ScopeSSO       Scope = "sso"       // change domains
+	ScopeProviders Scope = "providers" // change identity providers, and so who can sign in
+	ScopePeople    Scope = "people"    // list the people, invite, change and remove them
+	ScopeAudit     Scope = "audit"     // read the audit
+	ScopeTokens    Scope = "tokens"    // list tokens, and revoke them
 )
 
 // Scopes lists all of them.
-var Scopes = []Scope{ScopeRead, ScopePolicy, ScopeSSO, ScopePeople, ScopeAudit, ScopeTokens}
+var Scopes = []Scope{ScopeRead, ScopePolicy, ScopeSSO, ScopeProviders, ScopePeople, ScopeAudit, ScopeTokens}
 
 // The bounds of tokens.
 const (

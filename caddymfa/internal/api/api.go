@@ -83,6 +83,10 @@ func (c *call) serve() error {
 			return err
 		}
 	}
+	if c.op.person != "" {
+		return problem(http.StatusForbidden, "person_needed",
+			"No program can do this. An administrator of the account can, in a browser, at %s.", c.page(c.op.person))
+	}
 	var err error
 	if c.ask, err = readQuery(c.r.URL.RawQuery, c.op.query); err != nil {
 		return err

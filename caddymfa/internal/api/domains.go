@@ -30,6 +30,32 @@ type Domain struct {
 	Declared bool       `json:"declared" jsonschema:"the gate's configuration owns it, and it cannot be changed here"`
 }
 
+// Link says through which identity provider people of a domain sign in.
+type Link struct {
+	Provider string `json:"provider" jsonschema:"the id of the identity provider; empty: none"`
+}
+
+// Enforcing says whether a domain is to be enforced.
+type Enforcing struct {
+	Enforced bool `json:"enforced" jsonschema:"its people are sent to the identity provider, and no password of theirs is taken"`
+}
+
+// Readiness says what enforcing a domain needs, and what of it is there.
+type Readiness struct {
+	Ready    bool `json:"ready" jsonschema:"nothing is missing"`
+	Verified bool `json:"verified"`
+	Linked   bool `json:"linked" jsonschema:"to an identity provider that is not disabled"`
+	Tested   bool `json:"tested" jsonschema:"an administrator signed in through it since its settings changed"`
+	Keepers  int  `json:"keepers" jsonschema:"how many administrators would get in without it; it takes one"`
+	Stranded int  `json:"without_password" jsonschema:"how many people of the domain could not sign in if it were no longer enforced"`
+}
+
+// Offered is how many people were mailed a link.
+type Offered struct {
+	Mailed int    `json:"mailed"`
+	Next   string `json:"next,omitempty" jsonschema:"the after with which to go on; absent: that was everybody"`
+}
+
 // Record is a TXT record.
 type Record struct {
 	Name  string `json:"name"`
@@ -97,9 +123,69 @@ func (c *call) removeDomain() (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	err = c.Admin.RemoveDomain(c.ctx, c.actor(), c.at["domain"], version)
-	if errors.Is(err, storage.ErrConflict) {
-		return nil, changed("The domain was changed since it was read.")
+	return nil, c.ssoRefused(c.Admin.RemoveDomain(c.ctx, c.actor(), c.at["domain"], version))
+}
+
+func (c *call) linkDomain() (any, error) {
+	version, err := c.version()
+	if err != nil {
+		return nil, err
 	}
-	return nil, err
+	var in Link
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	return c.domainNow(c.Admin.LinkDomain(c.ctx, c.actor(), c.at["domain"], version, in.Provider))
+}
+
+func (c *call) enforceDomain() (any, error) {
+	version, err := c.version()
+	if err != nil {
+		return nil, err
+	}
+	var in Enforcing
+	if err := c.decode(&in); err != nil {
+		return nil, err
+	}
+	return c.domainNow(c.Admin.EnforceDomain(c.ctx, c.actor(), c.at["domain"], version, in.Enforced))
+}
+
+// domainNow answers with a domain as a change left it.
+func (c *call) domainNow(row storage.Domain, err error) (any, error) {
+	if err != nil {
+		return nil, c.ssoRefused(err)
+	}
+	c.tag = tagOf(row.Version)
+	return domainOf(row), nil
+}
+
+func (c *call) readiness() (any, error) {
+	row, err := c.Admin.Domain(c.ctx, c.token.Account, c.at["domain"])
+	if err != nil {
+		return nil, err
+	}
+	ready, err := c.Admin.Ready(c.ctx, row)
+	if err != nil {
+		return nil, err
+	}
+	stranded, err := c.Admin.Stranded(c.ctx, c.token.Account, []string{row.Name})
+	if err != nil {
+		return nil, err
+	}
+	return Readiness{Ready: ready.OK(), Verified: ready.Verified, Linked: ready.Linked, Tested: ready.Tested, Keepers: len(ready.Keepers),
+		Stranded: stranded.People}, nil
+}
+
+// offerPasswords mails links only: a code that lets somebody in goes through no
+// program.
+func (c *call) offerPasswords() (any, error) {
+	row, err := c.Admin.Domain(c.ctx, c.token.Account, c.at["domain"])
+	if err != nil {
+		return nil, err
+	}
+	if !c.Admin.Mails() {
+		return nil, admin.ErrNoMail
+	}
+	list, next, err := c.Admin.OfferPasswords(c.ctx, c.actor(), []string{row.Name}, c.ask.Get("after"))
+	return Offered{Mailed: len(list), Next: next}, err
 }

@@ -51,13 +51,18 @@ func (o *operation) document(schemas object) object {
 	if o.out != nil {
 		success["content"] = object{"application/json": object{"schema": refer(schemas, o.out)}}
 	}
-	answers := object{strconv.Itoa(o.status()): success, "default": object{
+	wrong := object{
 		"description": "What went wrong",
 		"content":     object{"application/problem+json": object{"schema": object{"$ref": "#/components/schemas/Problem"}}},
-	}}
+	}
+	answers := object{strconv.Itoa(o.status()): success, "default": wrong}
 	doc := object{"operationId": o.id, "summary": o.summary, "responses": answers}
 	if o.about != "" {
 		doc["description"] = o.about
+	}
+	if o.person != "" {
+		doc["responses"] = object{strconv.Itoa(http.StatusForbidden): wrong, "default": wrong}
+		doc["description"] = "It is refused: it needs an administrator of the account, in a browser, and the problem says where."
 	}
 	if !o.open {
 		doc["security"] = []object{{"token": []string{string(o.scope)}}}
@@ -79,7 +84,7 @@ func (o *operation) document(schemas object) object {
 	case o.tagged:
 		parameters = append(parameters, object{"name": "If-Match", "in": "header", "required": true,
 			"description": "The ETag that was read. It is no more the present one: 412.", "schema": plain})
-	case o.method == http.MethodPost:
+	case o.method == http.MethodPost && o.person == "":
 		parameters = append(parameters, object{"name": "Idempotency-Key", "in": "header",
 			"description": "The same key for the same request, within 24 hours: it is carried out once, and answered the same.",
 			"schema":      &jsonschema.Schema{Type: "string", MinLength: jsonschema.Ptr(1), MaxLength: jsonschema.Ptr(maxKey)}})

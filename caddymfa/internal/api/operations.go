@@ -20,6 +20,7 @@ type operation struct {
 	summary string
 	about   string      // more, for people; may be empty
 	open    bool        // needs no token
+	person  string      // the page where an administrator does it, since no program may; empty: programs may
 	scope   admin.Scope // what the token must be allowed; none with open
 	query   []parameter // what the query may ask; anything else is an error
 	in      any         // of the type that the body has; nil: there is none
@@ -85,8 +86,37 @@ func init() {
 			out: Domain{}, do: (*call).domain},
 		{id: "verifyDomain", method: "POST", path: "/domains/{domain}/verify", summary: "Look for the record that proves a domain", scope: admin.ScopeSSO,
 			out: Domain{}, do: (*call).verifyDomain},
+		{id: "linkDomain", method: "PUT", path: "/domains/{domain}/provider", summary: "Say through which identity provider people of a domain sign in", scope: admin.ScopeSSO, tagged: true,
+			about: "Only through one that an administrator has tested, in a browser: otherwise 409 with the code untested.",
+			in:    Link{}, out: Domain{}, do: (*call).linkDomain},
+		{id: "getReadiness", method: "GET", path: "/domains/{domain}/readiness", summary: "See what enforcing a domain still needs", scope: admin.ScopeRead,
+			out: Readiness{}, do: (*call).readiness},
+		{id: "enforceDomain", method: "PUT", path: "/domains/{domain}/enforced", summary: "Enforce a domain, or stop that", scope: admin.ScopeSSO, tagged: true,
+			about: "Enforced, its people are sent to the identity provider, and no password of theirs is taken. It is refused with 409 until nothing is missing.",
+			in:    Enforcing{}, out: Domain{}, do: (*call).enforceDomain},
+		{id: "offerPasswords", method: "POST", path: "/domains/{domain}/passwords", summary: "Mail people of a domain who have no password a link to choose one", scope: admin.ScopeSSO,
+			about: "At most " + strconv.Itoa(admin.MaxSetUps) + " people at once.",
+			query: []parameter{{"after", "The next of the former answer.", plain}},
+			out:   Offered{}, do: (*call).offerPasswords},
 		{id: "removeDomain", method: "DELETE", path: "/domains/{domain}", summary: "Remove a domain", scope: admin.ScopeSSO, tagged: true,
 			about: "Its people are no longer sent to the account's identity provider.", do: (*call).removeDomain},
+		{id: "listProviders", method: "GET", path: "/providers", summary: "List the identity providers", scope: admin.ScopeRead,
+			out: ProviderList{}, do: (*call).listProviders},
+		{id: "connectProvider", method: "POST", path: "/providers", summary: "Connect an OpenID Connect provider", scope: admin.ScopeProviders,
+			about: "Nobody is sent there until an administrator has tested it and a domain is linked to it.",
+			in:    ProviderChange{}, out: Provider{}, created: true, do: (*call).connectProvider},
+		{id: "getProvider", method: "GET", path: "/providers/{provider}", summary: "Read an identity provider", scope: admin.ScopeRead, tagged: true,
+			out: Provider{}, do: (*call).provider},
+		{id: "setProvider", method: "PUT", path: "/providers/{provider}", summary: "Change an identity provider", scope: admin.ScopeProviders, tagged: true,
+			about: "It is in force when this answers. Other settings than a name void the last test.",
+			in:    ProviderChange{}, out: Provider{}, do: (*call).setProvider},
+		{id: "disableProvider", method: "PUT", path: "/providers/{provider}/disabled", summary: "Disable an identity provider, or enable it again", scope: admin.ScopeProviders, tagged: true,
+			about: "Who came in through a disabled one is under the account's policy from the next request on, and its domains are no longer enforced.",
+			in:    Disabling{}, out: Provider{}, do: (*call).disableProvider},
+		{id: "testProvider", method: "POST", path: "/providers/{provider}/test", summary: "Try to sign in through an identity provider", scope: admin.ScopeProviders,
+			person: "/admin/sso"},
+		{id: "removeProvider", method: "DELETE", path: "/providers/{provider}", summary: "Remove an identity provider, its settings and its secret", scope: admin.ScopeProviders, tagged: true,
+			do: (*call).removeProvider},
 		{id: "listAudit", method: "GET", path: "/audit", summary: "List what happened, the newest first", scope: admin.ScopeAudit,
 			query: []parameter{
 				{"person", "Only what the person with this e-mail address did, or what is about them.", plain},
@@ -124,8 +154,8 @@ func init() {
 		{id: "removePerson", method: "DELETE", path: "/people/{person}", summary: "Remove a person, or take an invitation back", scope: admin.ScopePeople,
 			about: "The account keeps an administrator who can sign in.", do: (*call).removePerson},
 		{id: "listTokens", method: "GET", path: "/tokens", summary: "List the tokens, the newest first", scope: admin.ScopeTokens,
-			about: "Tokens are made on the page for administrators only, with a second factor.",
-			out:   TokenList{}, do: (*call).listTokens},
+			out: TokenList{}, do: (*call).listTokens},
+		{id: "makeToken", method: "POST", path: "/tokens", summary: "Make a token", scope: admin.ScopeTokens, person: "/admin/tokens"},
 		{id: "revokeToken", method: "DELETE", path: "/tokens/{token}", summary: "Revoke a token", scope: admin.ScopeTokens,
 			do: (*call).revokeToken},
 	}

@@ -76,11 +76,7 @@ func (c *call) endTrial() (any, error) {
 // policyRefused gives a refused change of the policy its words.
 func policyRefused(err error) error {
 	if other := new(admin.Changed); errors.As(err, &other) {
-		detail := "The policy was changed since it was read"
-		if other.By != "" {
-			detail += ", by " + other.By
-		}
-		return changed(detail + ".")
+		return changedBy("The policy was changed since it was read", other.By)
 	}
 	if errors.Is(err, admin.ErrNoAdministrator) {
 		return problem(http.StatusUnprocessableEntity, "no_administrator", "No administrator would get in any more.")

@@ -53,6 +53,7 @@ var known = []struct {
 	{admin.ErrInvited, http.StatusConflict, "invited"},
 	{admin.ErrNoMail, http.StatusConflict, "no_mail"},
 	{admin.ErrDomainMany, http.StatusConflict, "too_many"},
+	{admin.ErrProviderMany, http.StatusConflict, "too_many"},
 }
 
 // refuse answers with what went wrong. What it does not know is a fault of ours,

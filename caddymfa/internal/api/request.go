@@ -2,7 +2,6 @@ package api
 
 import (
 	"bytes"
-	"crypto/sha256"
 	"encoding/json"
 	"errors"
 	"io"
@@ -122,9 +121,13 @@ func (c *call) version() (int64, error) {
 	return n, nil
 }
 
-// changed is what a write is told whose version is not the present one.
-func changed(detail string) error {
-	return problem(http.StatusPreconditionFailed, "changed", "%s", detail)
+// changedBy is what a write is told whose version is not the present one; by is
+// who was faster, and empty if that is nobody's address.
+func changedBy(detail, by string) error {
+	if by != "" {
+		detail += ", by " + by
+	}
+	return problem(http.StatusPreconditionFailed, "changed", "%s.", detail)
 }
 
 func tagOf(version int64) string { return `"` + strconv.FormatInt(version, 10) + `"` }
@@ -153,7 +156,7 @@ func (c *call) once(do func() (int, []byte, error)) error {
 		return invalid("Idempotency-Key: expected one, of at most %d printable ASCII characters.", maxKey)
 	}
 	store := c.Admin.Store
-	claim := storage.Reply{Token: c.token.ID, Key: key, Request: fingerprint(c.r, c.body), Created: c.Admin.Now()}
+	claim := storage.Reply{Token: c.token.ID, Key: key, Request: c.fingerprint(), Created: c.Admin.Now()}
 	stored, err := store.ClaimReply(c.ctx, claim)
 	if errors.Is(err, storage.ErrExists) {
 		return c.again(stored, claim)
@@ -194,10 +197,8 @@ func (c *call) again(stored, claim storage.Reply) error {
 	return nil
 }
 
-// fingerprint tells one request from another.
-func fingerprint(r *http.Request, body []byte) []byte {
-	sum := sha256.New()
-	io.WriteString(sum, r.Method+" "+r.URL.RequestURI()+"\n")
-	sum.Write(body)
-	return sum.Sum(nil)
+// fingerprint tells one request from another. It has a key, because a body may
+// hold a secret that whoever reads the database could guess at otherwise.
+func (c *call) fingerprint() []byte {
+	return c.Admin.Login.Box.MAC("api request", c.r.Method, c.r.URL.RequestURI(), string(c.body))
 }

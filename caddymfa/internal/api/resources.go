@@ -19,6 +19,7 @@ var wordSchemas = map[reflect.Type]*jsonschema.Schema{
 	reflect.TypeFor[admin.Scope]():     oneOf(scopes()...),
 	reflect.TypeFor[role]():            oneOf("member", "admin"),
 	reflect.TypeFor[mode]():            oneOf("optional", "suggested", "required"),
+	reflect.TypeFor[trust]():           oneOf("precedence", "verify", "stack"),
 }
 
 // mode is the name of a policy mode.

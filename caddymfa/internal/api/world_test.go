@@ -12,6 +12,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/identity"
+	"github.com/caddymfa/gateway/caddymfa/identity/oidc"
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/api"
 	"github.com/caddymfa/gateway/caddymfa/internal/audit"
@@ -34,6 +36,7 @@ type world struct {
 	admin  *admin.Service
 	clock  time.Time
 	faults []error
+	dns    records
 }
 
 func newWorld(t testing.TB) *world {
@@ -57,7 +60,7 @@ func newWorld(t testing.TB) *world {
 		t.Fatal(err)
 	}
 	t.Cleanup(source.Close)
-	w := &world{TB: t, clock: time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)}
+	w := &world{TB: t, dns: make(records), clock: time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)}
 	now := func() time.Time { return w.clock }
 	rows := audit.Log{Store: store, Box: box}
 	record := func(ctx context.Context, e storage.Event) {
@@ -66,8 +69,9 @@ func newWorld(t testing.TB) *world {
 		}
 	}
 	limiter := &limit.Limiter{Store: store, Now: now, MAC: box.MAC}
-	steps := &login.Service{Store: store, Facts: source, Box: box, Now: now, Record: record, Limiter: limiter}
-	w.admin = &admin.Service{Store: store, Login: steps, Now: now, Record: record, DNS: noRecords{}}
+	steps := &login.Service{Store: store, Facts: source, Box: box, Now: now, Record: record, Limiter: limiter,
+		Companies: &login.Companies{Store: store, Box: box, Sources: map[string]identity.Source{admin.KindOIDC: new(oidc.Module)}}}
+	w.admin = &admin.Service{Store: store, Login: steps, Now: now, Record: record, DNS: w.dns}
 	w.api = &api.API{Base: base, Admin: w.admin, Limiter: limiter, Fault: func(_ *http.Request, doing string, err error) {
 		w.faults = append(w.faults, err)
 	}}
@@ -79,10 +83,13 @@ func newWorld(t testing.TB) *world {
 	return w
 }
 
-// noRecords is a DNS that has no record of anything.
-type noRecords struct{}
+// records is a DNS that knows some names.
+type records map[string]string
 
-func (noRecords) LookupTXT(_ context.Context, name string) ([]string, error) {
+func (r records) LookupTXT(_ context.Context, name string) ([]string, error) {
+	if value, ok := r[name]; ok {
+		return []string{value}, nil
+	}
 	return nil, &net.DNSError{Err: "no such host", Name: name, IsNotFound: true}
 }
 

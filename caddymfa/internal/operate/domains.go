@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
@@ -98,36 +97,10 @@ func (o *Operator) EnforceDomain(ctx context.Context, account, name string, on b
 		return d, aboutDomain(name, account, err)
 	}
 	next, err := o.Admin.EnforceDomain(ctx, by, name, d.Version, on)
-	if errors.Is(err, admin.ErrNotReady) {
-		ready, failed := o.Admin.Ready(ctx, d)
-		if failed != nil {
-			return d, failed
-		}
-		return d, fmt.Errorf("%w: domain %q cannot be enforced yet: %s", ErrInvalid, name, missing(ready))
-	}
 	if err != nil {
 		return d, aboutDomain(name, account, err)
 	}
 	return next, nil
-}
-
-// missing says what enforcing a domain still needs.
-func missing(r admin.Readiness) string {
-	var list []string
-	for _, need := range []struct {
-		there bool
-		what  string
-	}{
-		{r.Verified, "it is not proven"},
-		{r.Linked, "it leads to no identity provider"},
-		{r.Tested, "nobody has signed in through the provider as a test"},
-		{len(r.Keepers) > 0, "no administrator could get in without the provider: one needs a password, a second factor, and an address of another domain"},
-	} {
-		if !need.there {
-			list = append(list, need.what)
-		}
-	}
-	return strings.Join(list, "; ")
 }
 
 // RemoveDomain ends a claim.

@@ -9,12 +9,13 @@ import (
 
 // scopeTexts says what a token may do.
 var scopeTexts = map[admin.Scope]Text{
-	admin.ScopeRead:   say("tokens.scope.read"),
-	admin.ScopePolicy: say("tokens.scope.policy"),
-	admin.ScopeSSO:    say("tokens.scope.sso"),
-	admin.ScopePeople: say("tokens.scope.people"),
-	admin.ScopeAudit:  say("tokens.scope.audit"),
-	admin.ScopeTokens: say("tokens.scope.tokens"),
+	admin.ScopeRead:      say("tokens.scope.read"),
+	admin.ScopePolicy:    say("tokens.scope.policy"),
+	admin.ScopeSSO:       say("tokens.scope.sso"),
+	admin.ScopeProviders: say("tokens.scope.providers"),
+	admin.ScopePeople:    say("tokens.scope.people"),
+	admin.ScopeAudit:     say("tokens.scope.audit"),
+	admin.ScopeTokens:    say("tokens.scope.tokens"),
 }
 
 // TokenScope is something that a token may do, to choose or to read.
