@@ -74,10 +74,23 @@ type Session struct {
 	Seen    time.Time // last renewal
 	Expires time.Time // the absolute limit
 	Revoked time.Time // zero: live
+	Ended   Ending    // what revoked it; a store's to set
 	Browser string    // what the client said it is; for the person's list only
 	Network string    // the client's address; for the person's list only
 	Version int64     // grows by one with each write
 }
+
+// Ending says what revoked a session.
+type Ending string
+
+// The endings.
+const (
+	EndedAlone     Ending = "alone"    // this one, by its person or for another's
+	EndedTogether  Ending = "together" // all of the person's, or all but one
+	EndedByAccount Ending = "account"  // all of the person's in one account
+	EndedByIssuer  Ending = "provider" // all that came of a sign-in there
+	EndedByNext    Ending = "replaced" // it goes on under another id, by the same Created
+)
 
 // Sessions stores sessions.
 type Sessions interface {
@@ -90,6 +103,10 @@ type Sessions interface {
 	// SessionsOf lists a person's sessions that are neither revoked nor past
 	// their absolute limit at now, newest first, at most 100.
 	SessionsOf(ctx context.Context, user string, now time.Time) ([]Session, error)
+	// PastSessionsOf lists up to limit of a person's sessions that are over,
+	// newest first: revoked, past their absolute limit at now, or last seen at
+	// unused or before. One that goes on under another id is not among them.
+	PastSessionsOf(ctx context.Context, user string, now, unused time.Time, limit int) ([]Session, error)
 	// UpdateSession works as UpdateFactor does, for sessions that are not
 	// revoked; a revoked one is ErrNotFound, so that no write brings one back.
 	// ID, User, Created and Version are not change's to edit.

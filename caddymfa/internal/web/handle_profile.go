@@ -255,25 +255,51 @@ func (c *call) showSessions() error {
 	if done, err := c.notViewable("/profile/sessions"); done || err != nil {
 		return err
 	}
-	rows, err := c.liveSessions()
+	live, err := c.liveSessions()
 	if err != nil {
 		return err
 	}
-	v := ProfileSessions{Chrome: c.chrome()}
-	for _, row := range rows {
-		s := SessionRow{
+	now, limits := c.s.Login.Now(), c.s.Login.Sessions.Limits
+	past, err := c.s.Login.Store.PastSessionsOf(c.r.Context(), c.sess.User, now, now.Add(-limits.Idle), maxPast)
+	if err != nil {
+		return err
+	}
+	v := ProfileSessions{Chrome: c.chrome(), Sessions: c.sessionRows(live), Past: c.sessionRows(past)}
+	for i, row := range past {
+		v.Past[i].Ended, v.Past[i].How = row.Revoked, row.Ended
+		if row.Revoked.IsZero() {
+			v.Past[i].Ended, v.Past[i].Unused = row.Expires, false
+			if idle := row.Seen.Add(limits.Idle); idle.Before(row.Expires) {
+				v.Past[i].Ended, v.Past[i].Unused = idle, true
+			}
+		}
+	}
+	return c.show(http.StatusOK, v)
+}
+
+// maxPast is how many past sessions are shown.
+const maxPast = 30
+
+// sessionRows are what a person is shown of sessions of theirs.
+func (c *call) sessionRows(sessions []storage.Session) []SessionRow {
+	companies := make(map[string]string)
+	rows := make([]SessionRow, len(sessions))
+	for i, row := range sessions {
+		rows[i] = SessionRow{
 			ID: row.ID, Browser: row.Browser, Network: row.Network, Proof: row.Proof,
 			SignedIn: latest(row.Proof.First, row.Created), Seen: row.Seen, Current: row.ID == c.sess.ID,
 		}
 		if row.Account != "" {
 			if t, err := c.s.Login.Facts.Tenant(c.r.Context(), row.Account); err == nil {
-				s.AccountName = t.Name
+				rows[i].AccountName = t.Name
 			}
 		}
-		s.Provider = c.companyName(row.Proof.Provider)
-		v.Sessions = append(v.Sessions, s)
+		if _, known := companies[row.Proof.Provider]; !known {
+			companies[row.Proof.Provider] = c.companyName(row.Proof.Provider)
+		}
+		rows[i].Provider = companies[row.Proof.Provider]
 	}
-	return c.show(http.StatusOK, v)
+	return rows
 }
 
 func latest(a, b time.Time) time.Time {

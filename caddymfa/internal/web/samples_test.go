@@ -6,6 +6,7 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
 // sample is a view in one of its states.
@@ -57,6 +58,14 @@ func sessionRows() []SessionRow {
 		{ID: "s4", Browser: "something (X11; Linux x86_64)", Proof: byKey, SignedIn: moment, Seen: moment},
 		{ID: "s5", Proof: sso, SignedIn: moment, Seen: moment},
 	}
+}
+
+func pastRows() []SessionRow {
+	rows := append(sessionRows()[1:], sessionRows()[1:3]...)
+	for i, how := range []storage.Ending{storage.EndedAlone, storage.EndedTogether, storage.EndedByAccount, storage.EndedByIssuer, "", ""} {
+		rows[i].Ended, rows[i].How, rows[i].Unused = moment, how, i == 4
+	}
+	return rows
 }
 
 // finder is a drawing the size of a usual QR code, with its three corners.
@@ -188,6 +197,7 @@ func samples() []sample {
 		{"remove", ConfirmRemove{Chrome: chromeOf(), Factor: "f1", FactorName: "Ana's phone"}},
 		{"remove-last", ConfirmRemove{Chrome: chromeOf(), Factor: "f1", FactorName: "Ana's phone", Last: true, RequiredBy: []string{"Acme Distribution", "Cumulus"}}},
 		{"sessions", ProfileSessions{Chrome: chromeOf(), Sessions: sessionRows()}},
+		{"sessions-past", ProfileSessions{Chrome: chromeOf(), Sessions: sessionRows()[:1], Past: pastRows()}},
 		{"profile-accounts", ProfileAccounts{Chrome: chromeOf(), Accounts: cards()}},
 		{"profile-accounts-none", ProfileAccounts{Chrome: chromeOf()}},
 		{"audit", auditing()},

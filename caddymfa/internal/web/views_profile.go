@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
+	"github.com/caddymfa/gateway/caddymfa/storage"
 )
 
 // ProfileOverview is the first of the person's own pages.
@@ -94,7 +95,7 @@ type ProfileDelete struct {
 // Name is the view's template.
 func (ProfileDelete) Name() string { return "profile_delete" }
 
-// SessionRow is one browser that is signed in.
+// SessionRow is one browser that is signed in, or was.
 type SessionRow struct {
 	ID          string
 	Browser     string // the User-Agent as sent
@@ -105,6 +106,26 @@ type SessionRow struct {
 	SignedIn    time.Time
 	Seen        time.Time
 	Current     bool
+	Ended       time.Time      // zero: it goes on
+	How         storage.Ending // what ended it; empty: time
+	Unused      bool           // it ended because nobody used it
+}
+
+// HowText says how the session ended.
+func (s SessionRow) HowText() Text {
+	switch {
+	case s.How == storage.EndedTogether:
+		return say("sessions.ended.together")
+	case s.How == storage.EndedByAccount:
+		return say("sessions.ended.account")
+	case s.How == storage.EndedByIssuer:
+		return say("sessions.ended.provider")
+	case s.How != "":
+		return say("sessions.ended.alone")
+	case s.Unused:
+		return say("sessions.ended.unused")
+	}
+	return say("sessions.ended.limit")
 }
 
 // Steps says what was shown to sign in.
@@ -181,10 +202,11 @@ func named(agent string, names []nameMark) string {
 	return ""
 }
 
-// ProfileSessions lists where the person is signed in.
+// ProfileSessions lists where the person is signed in, and was.
 type ProfileSessions struct {
 	Chrome
 	Sessions []SessionRow
+	Past     []SessionRow // the newest
 }
 
 // Name is the view's template.

@@ -196,7 +196,7 @@ func (s *Store) RevokeSessionsIn(ctx context.Context, account, user string, at t
 		if err := t.lockUser(ctx, user); err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return err
 		}
-		revoked, err := all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, version = version + 1
+		revoked, err := all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, ended = 'account', version = version + 1
 			WHERE user_id = ? AND account_id = ? AND revoked_at = 0 RETURNING id`, micros(at), user, account)
 		for _, id := range revoked {
 			t.changed(storage.SubjectSession, id)

@@ -14,18 +14,18 @@ import (
 const maxSessions = 100
 
 const sessionColumns = `id, user_id, account_id, first_at, first_by, provider, issuer, subject, second_at, second_by, second_synced,
-	provider_amr, provider_acr, provider_sid, provider_second_at, break_glass, remembered_at, remembered_by, created_at, seen_at, expires_at, revoked_at, browser, network, version`
+	provider_amr, provider_acr, provider_sid, provider_second_at, break_glass, remembered_at, remembered_by, created_at, seen_at, expires_at, revoked_at, ended, browser, network, version`
 
 // A session in no account has NULL for it; see optional.
 const sessionFields = `id, user_id, COALESCE(account_id, ''), first_at, first_by, provider, issuer, subject, second_at, second_by, second_synced,
-	provider_amr, provider_acr, provider_sid, provider_second_at, break_glass, remembered_at, remembered_by, created_at, seen_at, expires_at, revoked_at, browser, network, version`
+	provider_amr, provider_acr, provider_sid, provider_second_at, break_glass, remembered_at, remembered_by, created_at, seen_at, expires_at, revoked_at, ended, browser, network, version`
 
 func scanSession(row scanner) (v storage.Session, err error) {
 	p := &v.Proof
 	err = row.Scan(&v.ID, &v.User, &v.Account, instant{&p.First}, &p.FirstBy, &p.Provider, &p.Issuer, &p.Subject,
 		instant{&p.Second}, word[mfa.Kind]{&p.SecondBy, parseSecond}, &p.Synced,
 		&p.ProviderAMR, &p.ProviderACR, &p.ProviderSession,
-		instant{&p.ProviderSecond}, &p.BreakGlass, instant{&p.Remembered}, word[mfa.Kind]{&p.RememberedBy, parseSecond}, instant{&v.Created}, instant{&v.Seen}, instant{&v.Expires}, instant{&v.Revoked}, &v.Browser, &v.Network, &v.Version)
+		instant{&p.ProviderSecond}, &p.BreakGlass, instant{&p.Remembered}, word[mfa.Kind]{&p.RememberedBy, parseSecond}, instant{&v.Created}, instant{&v.Seen}, instant{&v.Expires}, instant{&v.Revoked}, &v.Ended, &v.Browser, &v.Network, &v.Version)
 	p.User = v.User
 	return v, err
 }
@@ -59,6 +59,17 @@ func (s *Store) SessionsOf(ctx context.Context, user string, now time.Time) ([]s
 	return list, nil
 }
 
+// PastSessionsOf implements [storage.Sessions].
+func (s *Store) PastSessionsOf(ctx context.Context, user string, now, unused time.Time, limit int) ([]storage.Session, error) {
+	list, err := all(ctx, s.read, scanSession, `SELECT `+sessionFields+` FROM sessions
+		WHERE user_id = ? AND ended <> 'replaced' AND (revoked_at <> 0 OR expires_at <= ? OR seen_at <= ?)
+		ORDER BY created_at DESC, id DESC LIMIT ?`, user, micros(now), micros(unused), max(limit, 0))
+	if err != nil {
+		return nil, fmt.Errorf("listing the past sessions of user %q: %w", user, err)
+	}
+	return list, nil
+}
+
 // CreateSession implements [storage.Sessions]. ErrExists: the id is taken.
 // ErrNotFound: no such user or account.
 func (s *Store) CreateSession(ctx context.Context, v storage.Session) error {
@@ -74,11 +85,11 @@ func insertSession(ctx context.Context, t *tx, v storage.Session) error {
 	if err := ownProof(v.User, p); err != nil {
 		return err
 	}
-	_, err := t.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
+	_, err := t.exec(ctx, `INSERT INTO sessions (`+sessionColumns+`) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 1)`,
 		v.ID, v.User, optional(v.Account), micros(p.First), p.FirstBy, p.Provider, p.Issuer, p.Subject,
 		micros(p.Second), p.SecondBy.String(), flag(p.Synced),
 		p.ProviderAMR, p.ProviderACR, p.ProviderSession,
-		micros(p.ProviderSecond), p.BreakGlass, micros(p.Remembered), p.RememberedBy.String(), micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), v.Browser, v.Network)
+		micros(p.ProviderSecond), p.BreakGlass, micros(p.Remembered), p.RememberedBy.String(), micros(v.Created), micros(v.Seen), micros(v.Expires), micros(v.Revoked), string(v.Ended), v.Browser, v.Network)
 	if err != nil {
 		return err
 	}
@@ -127,8 +138,9 @@ func (s *Store) ReplaceSession(ctx context.Context, old string, next storage.Ses
 		if err := t.lockUser(ctx, next.User); err != nil {
 			return err
 		}
-		if err := t.touch(ctx, storage.ErrNotFound, `UPDATE sessions SET revoked_at = ?, version = version + 1
-			WHERE id = ? AND revoked_at = 0 AND expires_at > ?`, micros(at), old, micros(at)); err != nil {
+		if err := t.touch(ctx, storage.ErrNotFound, `UPDATE sessions SET revoked_at = ?, version = version + 1,
+				ended = CASE WHEN user_id = ? AND created_at = ? THEN 'replaced' ELSE 'alone' END
+			WHERE id = ? AND revoked_at = 0 AND expires_at > ?`, micros(at), next.User, micros(next.Created), old, micros(at)); err != nil {
 			return err
 		}
 		return insertSession(ctx, t, next)
@@ -147,7 +159,7 @@ func (s *Store) RevokeSession(ctx context.Context, user, id string, at time.Time
 			return err
 		}
 		t.changed(storage.SubjectSession, id)
-		return t.touch(ctx, storage.ErrNotFound, `UPDATE sessions SET revoked_at = ?, version = version + 1
+		return t.touch(ctx, storage.ErrNotFound, `UPDATE sessions SET revoked_at = ?, ended = 'alone', version = version + 1
 			WHERE id = ? AND user_id = ? AND revoked_at = 0`, micros(at), id, user)
 	})
 	if err != nil {
@@ -167,7 +179,7 @@ func (s *Store) RevokeSessionsOf(ctx context.Context, user, except string, at ti
 		if err := t.lockUser(ctx, user); err != nil && !errors.Is(err, storage.ErrNotFound) {
 			return err
 		}
-		revoked, err = all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, version = version + 1
+		revoked, err = all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, ended = 'together', version = version + 1
 			WHERE user_id = ? AND id <> ? AND revoked_at = 0 RETURNING id`, micros(at), user, except)
 		for _, id := range revoked {
 			t.changed(storage.SubjectSession, id)
@@ -207,7 +219,7 @@ func (s *Store) RevokeSessionsThrough(ctx context.Context, issuer, subject, sess
 				return err
 			}
 		}
-		revoked, err := all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, version = version + 1
+		revoked, err := all(ctx, t, scanText, `UPDATE sessions SET revoked_at = ?, ended = 'provider', version = version + 1
 			WHERE issuer = ? AND (subject = ? OR ? = '') AND (provider_sid = ? OR ? = '') AND revoked_at = 0 RETURNING id`,
 			micros(at), issuer, subject, subject, session, session)
 		for _, id := range revoked {

@@ -122,6 +122,42 @@ var sessionChecks = []check{
 		same(t, got[0].ID, "s102")
 		same(t, got[99].ID, "s003")
 	}},
+	{"a person's past holds what is over, newest first, and says what ended it", func(t *testing.T, s storage.Storage) {
+		account(t, s, "acme")
+		user(t, s, "u1")
+		user(t, s, "u2")
+		at := func(minutes int) time.Time { return now.Add(time.Duration(minutes) * time.Minute) }
+		for i, id := range []string{"alone", "all", "in", "through", "first"} {
+			v := newSession("u1", id, at(i))
+			switch id {
+			case "in":
+				v.Account = "acme"
+			case "through":
+				v.Proof.Issuer, v.Proof.Subject = "https://idp.example", "ann"
+			}
+			must(t, s.CreateSession(t.Context(), v))
+		}
+		must(t, s.RevokeSession(t.Context(), "u1", "alone", at(10)))
+		same(t, value(s.RevokeSessionsIn(t.Context(), "acme", "u1", at(10)))(t), 1)
+		same(t, value(s.RevokeSessionsThrough(t.Context(), "https://idp.example", "ann", "", at(10)))(t), 1)
+		second := newSession("u1", "second", at(4))
+		must(t, s.ReplaceSession(t.Context(), "first", second, at(10)))
+		must(t, s.ReplaceSession(t.Context(), "second", newSession("u2", "another's", at(11)), at(11)))
+		same(t, value(s.RevokeSessionsOf(t.Context(), "u1", "", at(12)))(t), 1)
+		session(t, s, "u1", "over", now.Add(-12*time.Hour)) // its limit is now
+		session(t, s, "u1", "unused", at(-60))
+		session(t, s, "u1", "live", at(-59))
+		session(t, s, "u2", "other", at(-70))
+		var got []string
+		list := value(s.PastSessionsOf(t.Context(), "u1", now, at(-60), 9))(t)
+		for _, v := range list {
+			got = append(got, v.ID+" "+string(v.Ended))
+		}
+		same(t, got, []string{"second alone", "through provider", "in account", "all together", "alone alone", "unused ", "over "})
+		same(t, value(s.Session(t.Context(), "first"))(t).Ended, storage.EndedByNext)
+		same(t, value(s.PastSessionsOf(t.Context(), "u1", now, at(-60), 2))(t), list[:2])
+		same(t, len(value(s.PastSessionsOf(t.Context(), "u1", now, at(-60), 0))(t)), 0)
+	}},
 	{"one that is over is still read, for the caller to decide", func(t *testing.T, s storage.Storage) {
 		user(t, s, "u1")
 		want := session(t, s, "u1", "s1", now.Add(-48*time.Hour))
@@ -134,7 +170,7 @@ var revocationChecks = []check{
 		user(t, s, "u1")
 		want := session(t, s, "u1", "s1", now)
 		must(t, s.RevokeSession(t.Context(), "u1", "s1", now.Add(time.Minute)))
-		want.Revoked, want.Version = now.Add(time.Minute), 2
+		want.Revoked, want.Ended, want.Version = now.Add(time.Minute), storage.EndedAlone, 2
 		same(t, value(s.Session(t.Context(), "s1"))(t), want)
 	}},
 	{"only its owner's can be revoked, once", func(t *testing.T, s storage.Storage) {
@@ -185,7 +221,7 @@ var revocationChecks = []check{
 		old := session(t, s, "u1", "s1", now)
 		next := newSession("u1", "s2", now.Add(time.Minute))
 		must(t, s.ReplaceSession(t.Context(), "s1", next, now.Add(time.Minute)))
-		old.Revoked, old.Version, next.Version = now.Add(time.Minute), 2, 1
+		old.Revoked, old.Ended, old.Version, next.Version = now.Add(time.Minute), storage.EndedAlone, 2, 1
 		same(t, value(s.Session(t.Context(), "s1"))(t), old)
 		same(t, value(s.Session(t.Context(), "s2"))(t), next)
 	}},
