@@ -72,16 +72,24 @@ With the file master.key, a new key is made beside it, and takes its place in th
 end. With a configured master_key, give every node the new one as master_key and
 the present one in former_master_keys first, and take the former one out when this
 is done. Keep it with the backups that were made under it.
+
+Nothing begins while a node that is there was not given the new key: it would go
+out of service. What is said then names those nodes.
 `,
 		Example: "  $ caddy mfa seal rotate",
 		Args:    exactly(0),
 	}
+	leave := cmd.Flags().Bool("leave-nodes-behind", false, "Go on although some nodes were not given the new key")
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		api, err := reach(cmd)
 		if err != nil {
 			return err
 		}
-		return rotateSeal(cmd, api)
+		path := "seal/rotate"
+		if *leave {
+			path += "?leave_nodes_behind=true"
+		}
+		return rotateSeal(cmd, api, path)
 	}
 	return cmd
 }
@@ -90,9 +98,9 @@ is done. Keep it with the backups that were made under it.
 // it has not heard yet; twice that, to be sure.
 const straggling = 2 * time.Second
 
-func rotateSeal(cmd *cobra.Command, api endpoint) error {
+func rotateSeal(cmd *cobra.Command, api endpoint, begin string) error {
 	var step adminapi.Resealed
-	if err := api.do(http.MethodPost, "seal/rotate", nil, &step); err != nil {
+	if err := api.do(http.MethodPost, begin, nil, &step); err != nil {
 		return err
 	}
 	total := step.Done

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 )
@@ -31,7 +32,18 @@ func TestSealRotateReplacesTheKeyFile(t *testing.T) {
 	if out := s.ok("seal", "list"); strings.Count(out, "seals") != 1 || strings.Contains(out, "retired") {
 		t.Errorf("seal list said %s", out)
 	}
-	out, errs, err := s.run(strings.NewReader(""), "seal", "rotate")
+	// A node that is there was not given the next key, which is only made now.
+	store := app.(*App).life.node.store
+	if err := store.TakeLease(t.Context(), "node elsewhere", "0badc0de", now(), now().Add(time.Minute)); err != nil {
+		t.Fatal(err)
+	}
+	if _, errs, err := s.run(strings.NewReader(""), "seal", "rotate"); err == nil || !strings.Contains(errs, "elsewhere") || !strings.Contains(errs, "--leave-nodes-behind") {
+		t.Errorf("expected a refusal that names the node, got %s, %v", errs, err)
+	}
+	if out := s.ok("seal", "list"); strings.Contains(out, "retired") || key() != former {
+		t.Errorf("the master key was replaced all the same: %s", out)
+	}
+	out, errs, err := s.run(strings.NewReader(""), "seal", "rotate", "--leave-nodes-behind")
 	if err != nil || !strings.Contains(errs, "left: 0\n") || !strings.Contains(out, "Everything is sealed under the master key ") {
 		t.Fatalf("seal rotate said %s %s, %v", out, errs, err)
 	}

@@ -111,6 +111,7 @@ func (a *App) sweep(ctx context.Context, at time.Time) error {
 		func() (int, error) { return store.SweepDevices(ctx, at, sweepBatch) },
 		func() (int, error) { return store.SweepTrials(ctx, sweepBatch) },
 		func() (int, error) { return store.SweepTickets(ctx, at.Add(-time.Hour), sweepBatch) },
+		func() (int, error) { return store.SweepLeases(ctx, at.Add(-24*time.Hour), sweepBatch) },
 		func() (int, error) { return store.SweepTokens(ctx, at.Add(-30*24*time.Hour), sweepBatch) },
 		func() (int, error) { return store.SweepReplies(ctx, at.Add(-24*time.Hour), sweepBatch) },
 		func() (int, error) {

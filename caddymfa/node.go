@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"sync"
@@ -113,6 +114,11 @@ func (n *node) open(ctx context.Context, a *App) error {
 		store.Close()
 		return fmt.Errorf("checking the master key: %w", err)
 	}
+	n.store, n.box = store, box
+	if err := n.report(ctx, now().Add(goneTime)); err != nil {
+		store.Close()
+		return fmt.Errorf("reporting that this node is there: %w", err)
+	}
 	remembered, err := facts.New(store, a.RememberSessions)
 	if err != nil {
 		store.Close()
@@ -123,7 +129,7 @@ func (n *node) open(ctx context.Context, a *App) error {
 		a.life.log.Warn("insecure_stale_for is on: while the database is down, what other nodes revoked or tightened a moment before still passes here",
 			zap.Duration("for", time.Duration(a.InsecureStaleFor)))
 	}
-	n.store, n.box, n.facts = store, box, remembered
+	n.facts = remembered
 	n.keys = &session.Keyring{Store: store, Box: box, Now: now, Algorithm: a.SigningAlgorithm}
 	n.passwords = login.NewPasswords(hasher{}, a.PasswordsAtOnce, 10*time.Second)
 	following, stop := context.WithCancel(context.Background())
@@ -151,16 +157,48 @@ func (n *node) open(ctx context.Context, a *App) error {
 	return nil
 }
 
-// follow goes over to another master key when one of the nodes does.
+// A node reports that it is there so often, and counts as gone when it has not
+// for so long.
+const (
+	reportTime = 20 * time.Second
+	goneTime   = time.Minute
+)
+
+// report tells the other nodes of the store, if there can be any, that this one is
+// there for a while, or goes.
+func (n *node) report(ctx context.Context, until time.Time) error {
+	if _, alone := n.opener.(hasFolder); alone {
+		return nil
+	}
+	host, err := os.Hostname()
+	if err != nil {
+		return err
+	}
+	return operate.Report(ctx, n.store, n.box, host+" "+n.name[:8], now(), until)
+}
+
+// follow goes over to another master key when one of the nodes does, and lets
+// them know that this one is there.
 func (n *node) follow(ctx context.Context, heard <-chan struct{}, log *zap.Logger) {
+	tick := time.NewTicker(reportTime)
+	defer tick.Stop()
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
+		defer cancel()
+		n.report(ctx, now()) // if it cannot, it will count as gone in a while
+	}()
 	for {
 		select {
 		case <-ctx.Done():
 			return
+		case <-tick.C:
+			if err := n.report(ctx, now().Add(goneTime)); err != nil && ctx.Err() == nil {
+				log.Warn("this node could not report that it is there", zap.Error(err))
+			}
 		case <-heard:
-		}
-		if err := n.box.Follow(ctx, n.store); err != nil && ctx.Err() == nil {
-			log.Error("secrets cannot be sealed as on the other nodes", zap.Error(err))
+			if err := n.box.Follow(ctx, n.store); err != nil && ctx.Err() == nil {
+				log.Error("secrets cannot be sealed as on the other nodes", zap.Error(err))
+			}
 		}
 	}
 }

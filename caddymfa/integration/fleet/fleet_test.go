@@ -157,21 +157,26 @@ http://:PORT {
 }
 `)
 	for _, n := range append(f.nodes, f.front) {
-		f.until(n.name+" serves", func() bool {
-			select {
-			case <-n.process.Ended:
-				t.Fatalf("%s ended:\n%s", n.name, n.log)
-			default:
-			}
-			res, err := client.Get("http://" + n.address + "/.mfa/health")
-			if err != nil {
-				return false
-			}
-			res.Body.Close()
-			return res.StatusCode == http.StatusOK
-		})
+		n.untilItServes(t)
 	}
 	return f
+}
+
+func (n *node) untilItServes(t *testing.T) {
+	t.Helper()
+	gatetest.Until(t, n.log, n.name+" serves", func() bool {
+		select {
+		case <-n.process.Ended:
+			t.Fatalf("%s ended:\n%s", n.name, n.log)
+		default:
+		}
+		res, err := client.Get("http://" + n.address + "/.mfa/health")
+		if err != nil {
+			return false
+		}
+		res.Body.Close()
+		return res.StatusCode == http.StatusOK
+	})
 }
 
 // until waits for a condition.

@@ -105,6 +105,29 @@ func TestMasterKeyIsReplacedWhileANodeDies(t *testing.T) {
 		}
 	}
 
+	formerOnly := `{
+	admin ADMIN
+	default_bind 127.0.0.1
+	mfa {
+		storage postgres {env.DATABASE_URL}
+		master_key {file.` + file + `}
+	}
+}
+http://:PORT {
+	mfa
+}
+`
+	lacking := run(t, "node that was not given the next key", formerOnly, "DATABASE_URL="+dsn)
+	lacking.untilItServes(t)
+	host, err := os.Hostname()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.step(0, "seal/rotate"); err == nil || !strings.Contains(err.Error(), "were not given the master key") || !strings.Contains(err.Error(), host) {
+		t.Fatalf("a node was not given the next key, and it said %v", err)
+	}
+	lacking.process.End(syscall.SIGTERM) // it says that it goes
+
 	left, err := f.step(0, "seal/rotate")
 	if err != nil || left < 2000 {
 		t.Fatalf("expected to be in the middle, %v are left, %v", left, err)
@@ -141,18 +164,7 @@ func TestMasterKeyIsReplacedWhileANodeDies(t *testing.T) {
 		t.Errorf("there is no further key, and it said %v", err)
 	}
 
-	refused := run(t, "node with the former key", `{
-	admin ADMIN
-	default_bind 127.0.0.1
-	mfa {
-		storage postgres {env.DATABASE_URL}
-		master_key {file.`+file+`}
-	}
-}
-http://:PORT {
-	mfa
-}
-`, "DATABASE_URL="+dsn)
+	refused := run(t, "node with the former key", formerOnly, "DATABASE_URL="+dsn)
 	<-refused.process.Ended
 	if text := refused.log.String(); !strings.Contains(text, "this is not the master key of this store") {
 		t.Errorf("expected Caddy to say why it does not start:\n%s", text)

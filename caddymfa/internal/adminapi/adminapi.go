@@ -100,7 +100,7 @@ var routes = []route{
 	{method: "GET", path: "keys", do: (*call).listKeys},
 	{method: "POST", path: "keys/rotate", do: (*call).rotateKeys},
 	{method: "GET", path: "seal", do: (*call).listMasterKeys},
-	{method: "POST", path: "seal/rotate", do: (*call).replaceMasterKey},
+	{method: "POST", path: "seal/rotate", query: []string{"leave_nodes_behind"}, do: (*call).replaceMasterKey},
 	{method: "POST", path: "seal/reseal", do: (*call).reseal},
 	{method: "GET", path: "explain", query: []string{"user", "account", "second"}, do: (*call).explain},
 	{method: "GET", path: "audit", query: []string{"user", "account", "before", "limit"}, do: (*call).audit},

@@ -34,7 +34,13 @@ func (c *call) listMasterKeys() (any, error) {
 	return list, nil
 }
 
-func (c *call) replaceMasterKey() (any, error) { return resealed(c.Operator.ReplaceMasterKey(c.ctx)) }
+func (c *call) replaceMasterKey() (any, error) {
+	leave := c.ask.Get("leave_nodes_behind")
+	if leave != "" && leave != "true" {
+		return nil, invalid("leave_nodes_behind %q: expected true, or nothing", leave)
+	}
+	return resealed(c.Operator.ReplaceMasterKey(c.ctx, leave == "true"))
+}
 
 func (c *call) reseal() (any, error) { return resealed(c.Operator.Reseal(c.ctx)) }
 

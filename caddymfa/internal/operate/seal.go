@@ -30,9 +30,10 @@ func (o *Operator) MasterKeys(ctx context.Context) ([]seal.Use, error) {
 	return o.Login.Box.Uses(ctx, o.Store)
 }
 
-// ReplaceMasterKey makes the next master key the one that seals. If a former
-// replacement has not come to its end, it goes on with that one instead.
-func (o *Operator) ReplaceMasterKey(ctx context.Context) (Resealed, error) {
+// ReplaceMasterKey makes the next master key the one that seals, unless a node
+// that is there was not given it (ErrInvalid); leaveBehind: all the same. If a
+// former replacement has not come to its end, it goes on with that one instead.
+func (o *Operator) ReplaceMasterKey(ctx context.Context, leaveBehind bool) (Resealed, error) {
 	key, waiting, err := o.Masters.Next()
 	if err != nil {
 		return Resealed{}, err
@@ -44,6 +45,14 @@ func (o *Operator) ReplaceMasterKey(ctx context.Context) (Resealed, error) {
 	name, err := seal.Name(key)
 	if err != nil {
 		return Resealed{}, err
+	}
+	if err := box.Follow(ctx, o.Store); err != nil {
+		return Resealed{}, err
+	}
+	if box.Sealing() != name && !leaveBehind {
+		if err := o.everyNodeHas(ctx, name); err != nil {
+			return Resealed{}, err
+		}
 	}
 	err = box.Replace(ctx, o.Store, name, o.Now())
 	nothing := errors.Is(err, seal.ErrNothing)

@@ -160,14 +160,16 @@ func (b *Box) named(name string) (key, bool) {
 	return all[i], true
 }
 
-// names are the keys given, for people.
-func (b *Box) names() string {
-	var list []string
+// Given names the master keys that this box was given.
+func (b *Box) Given() (names []string) {
 	for _, k := range b.now.Load().all {
-		list = append(list, k.name())
+		names = append(names, k.name())
 	}
-	return strings.Join(list, ", ")
+	return names
 }
+
+// names are the keys given, for people.
+func (b *Box) names() string { return strings.Join(b.Given(), ", ") }
 
 // Add gives the box one more master key, which opens but does not seal yet.
 func (b *Box) Add(master []byte) error {

@@ -7,7 +7,7 @@ type Sweep struct{ Table, Key, Column, Statement string }
 
 // Sweeps are all of them that find what is over by a time.
 func (d Dialect) Sweeps(limit int) (list []Sweep) {
-	for _, e := range slices.Concat(mailsOver, sessionsOver, devicesOver, ticketsOver, tokensOver, repliesOver, attemptsOver, assurancesOver) {
+	for _, e := range slices.Concat(mailsOver, sessionsOver, devicesOver, ticketsOver, tokensOver, repliesOver, attemptsOver, leasesOver, assurancesOver) {
 		list = append(list, Sweep{e.table, e.key, e.column, d.rebind(e.statement(d, limit))})
 	}
 	return list

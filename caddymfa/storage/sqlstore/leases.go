@@ -20,3 +20,20 @@ func (s *Store) TakeLease(ctx context.Context, name, holder string, now, until t
 	}
 	return nil
 }
+
+// LeasesAt implements [storage.Leases].
+func (s *Store) LeasesAt(ctx context.Context, now time.Time) ([]storage.Lease, error) {
+	list, err := all(ctx, s.read, func(row scanner) (l storage.Lease, err error) {
+		err = row.Scan(&l.Name, &l.Holder, instant{&l.Until})
+		return l, err
+	}, `SELECT name, holder, until_at FROM leases WHERE until_at > ? ORDER BY name`, micros(now))
+	if err != nil {
+		return nil, fmt.Errorf("listing leases: %w", err)
+	}
+	return list, nil
+}
+
+// SweepLeases implements [storage.Leases].
+func (s *Store) SweepLeases(ctx context.Context, before time.Time, limit int) (int, error) {
+	return s.sweep(ctx, "leases", micros(before), limit, leasesOver...)
+}

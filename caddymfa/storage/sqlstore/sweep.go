@@ -23,6 +23,7 @@ var (
 	tokensOver     = []expiry{{"api_tokens", "id", "expires_at", false}, {"api_tokens", "id", "revoked_at", true}}
 	repliesOver    = []expiry{{"api_replies", "token_id, reply_key", "created_at", false}}
 	attemptsOver   = []expiry{{"attempts", "attempt_key", "last_at", false}}
+	leasesOver     = []expiry{{"leases", "name", "until_at", false}}
 	assurancesOver = []expiry{{"assurances", "provider_id, day", "day", false}}
 )
 

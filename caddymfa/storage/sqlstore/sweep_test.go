@@ -16,9 +16,13 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
 
-// many is how many rows each table gets; half of them are over. With fewer,
-// PostgreSQL is right to read all of them.
-const many = 50_000
+// many is how many rows each table gets; half of them are over, and few of these
+// are swept at once. With less between the two, PostgreSQL would be right to read
+// all of them.
+const (
+	many = 10_000
+	few  = 5
+)
 
 // crowd fills a table with made-up rows, whose numbers are 1, 2, 3 …
 func crowd(t *testing.T, db *sql.Conn, table string) {
@@ -132,7 +136,7 @@ func TestSweepsWalkAlongAnIndex(t *testing.T) {
 			t.Fatal(err)
 		}
 		db := alone(t, "sqlite", "file:"+path)
-		for _, s := range store.Dialect().Sweeps(50) {
+		for _, s := range store.Dialect().Sweeps(few) {
 			t.Run(s.Table+" "+s.Column, func(t *testing.T) {
 				lines := plan(t.Context(), t, db, `EXPLAIN QUERY PLAN `+s.Statement, many/2)
 				uses(t, lines, "SEARCH "+s.Table+" USING", "INDEX", s.Column)
@@ -162,7 +166,7 @@ func TestSweepsWalkAlongAnIndex(t *testing.T) {
 		}
 		db := alone(t, "pgx", cluster.DSN(name))
 		run(t, db, `SET session_replication_role = replica`) // no foreign keys
-		sweeps := store.Dialect().Sweeps(50)
+		sweeps := store.Dialect().Sweeps(few)
 		for i, s := range sweeps {
 			if i == 0 || s.Table != sweeps[i-1].Table {
 				crowd(t, db, s.Table)

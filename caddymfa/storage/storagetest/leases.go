@@ -25,6 +25,17 @@ var leaseChecks = []check{
 		must(t, s.TakeLease(t.Context(), "house", "a", now, now))
 		must(t, s.TakeLease(t.Context(), "house", "b", now, now.Add(time.Minute)))
 	}},
+	{"those that are held are listed, and those that ended are swept", func(t *testing.T, s storage.Storage) {
+		until := now.Add(time.Minute)
+		must(t, s.TakeLease(t.Context(), "node b", "k1 k2", now, until))
+		must(t, s.TakeLease(t.Context(), "house", "a", now, until.Add(time.Minute)))
+		must(t, s.TakeLease(t.Context(), "returned", "a", now, now))
+		same(t, value(s.LeasesAt(t.Context(), now))(t), []storage.Lease{{Name: "house", Holder: "a", Until: until.Add(time.Minute)}, {Name: "node b", Holder: "k1 k2", Until: until}})
+		same(t, value(s.LeasesAt(t.Context(), until))(t), []storage.Lease{{Name: "house", Holder: "a", Until: until.Add(time.Minute)}})
+		same(t, value(s.SweepLeases(t.Context(), until, 9))(t), 1) // what was returned
+		same(t, value(s.SweepLeases(t.Context(), until.Add(time.Hour), 1))(t), 1)
+		same(t, value(s.SweepLeases(t.Context(), until.Add(time.Hour), 9))(t), 1)
+	}},
 	{"of many who want it one gets it", func(t *testing.T, s storage.Storage) {
 		got := 0
 		for _, err := range race(rivals, func(i int) error {
