@@ -2,8 +2,8 @@ package integration_test
 
 import "testing"
 
-// TestJourneyPeople looks after an account's people in a browser, and joins as
-// somebody who was invited.
+// TestJourneyPeople looks after an account's people, its programs and its audit in
+// a browser, and joins as somebody who was invited.
 func TestJourneyPeople(t *testing.T) {
 	t.Parallel()
 	everySize(t, func(t *testing.T, g *gate, size string) {
@@ -33,6 +33,14 @@ func TestJourneyPeople(t *testing.T) {
 		g.secret(code)
 		b.shot("invited")
 
+		program := b.programs()
+		b.audits()
+		if size == "desk" { // it has nothing to do with the screen
+			program.mails()
+		}
+		b.revokes(program)
+
+		b.open("/.mfa/profile")
 		b.press("form[action$='/logout'] button")
 		b.at("/.mfa/signed-out")
 		b.open("/.mfa/invitation#" + code)

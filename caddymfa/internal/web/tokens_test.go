@@ -16,7 +16,7 @@ import (
 
 const tokensPage = "/.mfa/admin/tokens"
 
-var secretShown = regexp.MustCompile(`<code id="token-secret">(cmfa_[a-z2-7]{58})</code>`)
+var secretShown = regexp.MustCompile(`<code id="token-secret" translate="no">(cmfa_[a-z2-7]{58})</code>`)
 
 // wish is what an administrator types to make a token.
 func wish(change ...string) url.Values {

@@ -1,6 +1,7 @@
 package web
 
 import (
+	"net/netip"
 	"strings"
 	"time"
 
@@ -55,7 +56,14 @@ func (t TokenRow) From() Text {
 	if len(t.Networks) == 0 {
 		return say("tokens.anywhere")
 	}
-	return say("tokens.from", "networks", strings.Join(t.Networks, ", "))
+	networks := make([]string, len(t.Networks))
+	for i, text := range t.Networks {
+		networks[i] = text
+		if p, err := netip.ParsePrefix(text); err == nil && p.IsSingleIP() {
+			networks[i] = p.Addr().String() // as it was typed
+		}
+	}
+	return say("tokens.from", "networks", strings.Join(networks, ", "))
 }
 
 // By says who made it.
