@@ -92,35 +92,42 @@ func (s *Service) People(ctx context.Context, a Actor, q PeopleQuery) (list []Me
 	return list, next, err
 }
 
+// walked is how many people a search among the overdue reads at a time.
+const walked = 1000
+
 // overdue lists who is overdue, in the order of the census.
 func (s *Service) overdue(ctx context.Context, a Actor, q PeopleQuery) (list []Member, next string, err error) {
 	tenant, err := s.Login.Facts.Tenant(ctx, a.Account)
 	if err != nil {
 		return nil, "", err
 	}
+	batch := walked
+	if q.Search == "" {
+		batch = q.Limit + 1
+	}
 	var rows []storage.Rostered
-	for next = q.After; len(rows) < q.Limit; {
-		var people []storage.Person
-		people, next, err = s.peopleWith(ctx, a, rulesIn(tenant.Account), tenant.Account.Mode(s.Now()), mfa.MustEnroll, next, q.Limit-len(rows))
+	last, more := "", false
+	for p, err := range s.those(ctx, a, rulesIn(tenant.Account), tenant.Account.Mode(s.Now()), mfa.MustEnroll, q.After, batch) {
 		if err != nil {
 			return nil, "", err
 		}
-		for _, p := range people {
-			if !strings.Contains(strings.ToLower(p.Email+" "+p.Name), strings.ToLower(q.Search)) {
-				continue
-			}
-			row, err := s.Store.Member(ctx, a.Account, p.ID)
-			if errors.Is(err, storage.ErrNotFound) {
-				continue // gone since
-			}
-			if err != nil {
-				return nil, "", err
-			}
-			rows = append(rows, row)
+		if !strings.Contains(strings.ToLower(p.Email+" "+p.Name), strings.ToLower(q.Search)) {
+			continue
 		}
-		if next == "" {
+		if more = len(rows) == q.Limit; more {
 			break
 		}
+		row, err := s.Store.Member(ctx, a.Account, p.ID)
+		if errors.Is(err, storage.ErrNotFound) {
+			continue // gone since
+		}
+		if err != nil {
+			return nil, "", err
+		}
+		rows, last = append(rows, row), p.at
+	}
+	if more {
+		next = last
 	}
 	list, err = s.members(ctx, a, rows)
 	return list, next, err

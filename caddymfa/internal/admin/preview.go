@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -133,36 +134,60 @@ func (s *Service) PeopleWith(ctx context.Context, a Actor, rules settings.Rules,
 }
 
 func (s *Service) peopleWith(ctx context.Context, a Actor, rules settings.Rules, mode mfa.Policy, o mfa.Outcome, after string, limit int) (people []storage.Person, next string, err error) {
-	tenant, groups, err := s.census(ctx, a.Account)
-	if err != nil {
-		return nil, "", err
-	}
-	slices.SortFunc(groups, func(x, y storage.Alike) int { return cmp.Compare(place(x.Standing), place(y.Standing)) })
-	group, user, _ := strings.Cut(after, "|")
-	for _, g := range groups {
-		if place(g.Standing) < group || !present(tenant, g.Standing) || s.outcome(tenant, g.Standing, rules, mode) != o {
-			continue
-		}
-		from := ""
-		if place(g.Standing) == group {
-			from = user
-		}
-		room := limit - len(people)
-		list, err := s.Store.PeopleAlike(ctx, a.Account, g.Standing, s.Now(), from, room+1)
+	for p, err := range s.those(ctx, a, rules, mode, o, after, limit+1) {
 		if err != nil {
 			return nil, "", err
 		}
-		if len(list) > room {
-			list = list[:room]
-			last := from
-			if room > 0 {
-				last = list[room-1].ID
-			}
-			return append(people, list...), place(g.Standing) + "|" + last, nil
+		if len(people) == limit {
+			return people, next, nil
 		}
-		people = append(people, list...)
+		people, next = append(people, p.Person), p.at
 	}
 	return people, "", nil
+}
+
+// located is somebody with their place in a list.
+type located struct {
+	storage.Person
+	at string // whoever comes next comes after it
+}
+
+// those walks through the people for whom a mode would have this outcome, from
+// after a place on. The account's people are counted once, however long the walk
+// is; it reads that many of them at a time.
+func (s *Service) those(ctx context.Context, a Actor, rules settings.Rules, mode mfa.Policy, o mfa.Outcome, after string, batch int) iter.Seq2[located, error] {
+	return func(yield func(located, error) bool) {
+		tenant, groups, err := s.census(ctx, a.Account)
+		if err != nil {
+			yield(located{}, err)
+			return
+		}
+		slices.SortFunc(groups, func(x, y storage.Alike) int { return cmp.Compare(place(x.Standing), place(y.Standing)) })
+		group, from, _ := strings.Cut(after, "|")
+		for _, g := range groups {
+			here := place(g.Standing)
+			if here < group || !present(tenant, g.Standing) || s.outcome(tenant, g.Standing, rules, mode) != o {
+				continue
+			}
+			if here != group {
+				from = ""
+			}
+			for more := true; more; {
+				list, err := s.Store.PeopleAlike(ctx, a.Account, g.Standing, s.Now(), from, batch)
+				if err != nil {
+					yield(located{}, err)
+					return
+				}
+				for _, p := range list {
+					from = p.ID
+					if !yield(located{p, here + "|" + p.ID}, nil) {
+						return
+					}
+				}
+				more = len(list) == batch
+			}
+		}
+	}
 }
 
 // place orders the groups of a census, so that a page can go on where another

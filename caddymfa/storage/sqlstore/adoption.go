@@ -27,6 +27,7 @@ func scanAdopted(row scanner) (n adopted, err error) {
 		storage.CoverageInvited: invited, storage.CoverageOff: off, storage.CoverageEnrolled: enrolled,
 		storage.CoverageProvider: provider, storage.CoverageMissing: missing,
 	}
+	maps.DeleteFunc(n.Counts, func(_ storage.Coverage, people int) bool { return people == 0 }) // as countRoster does
 	return n, err
 }
 
@@ -49,16 +50,9 @@ func (t *tx) noteAdoption(ctx context.Context, at time.Time, accounts []string) 
 		if err != nil {
 			return err
 		}
-		list, err := all(ctx, t, scanCovered, `SELECT account_id, `+coverage+`, COUNT(*) FROM memberships
-			WHERE account_id = ? GROUP BY account_id, `+coverage, account)
+		counts, err := countRoster(ctx, t, account)
 		if err != nil {
 			return err
-		}
-		counts := map[storage.Coverage]int{
-			storage.CoverageInvited: 0, storage.CoverageOff: 0, storage.CoverageEnrolled: 0, storage.CoverageProvider: 0, storage.CoverageMissing: 0,
-		}
-		for _, c := range list {
-			counts[c.coverage] = c.people
 		}
 		if len(former) > 0 && maps.Equal(former[0].Counts, counts) {
 			continue

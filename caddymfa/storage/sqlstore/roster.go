@@ -70,20 +70,12 @@ func (s *Store) Roster(ctx context.Context, q storage.RosterQuery) ([]storage.Ro
 	if q.Admins {
 		where, args = where+` AND role = ?`, append(args, mfa.RoleAdmin.String())
 	}
-	page, err := all(ctx, s.read, scanText, `SELECT user_id FROM memberships WHERE `+where+` ORDER BY email LIMIT ?`, append(args, max(q.Limit, 0))...)
+	list, err := all(ctx, s.read, scanRostered, `SELECT `+rosterFields+`
+		FROM (SELECT user_id FROM memberships WHERE `+where+` ORDER BY email LIMIT ?) page
+		JOIN memberships m ON m.account_id = ? AND m.user_id = page.user_id JOIN users u ON u.id = m.user_id
+		ORDER BY m.email`, append(args, max(q.Limit, 0), q.Account)...)
 	if err != nil {
 		return nil, fmt.Errorf("listing the people of account %q: %w", q.Account, err)
-	}
-	list := make([]storage.Rostered, 0, len(page))
-	for _, user := range page {
-		r, err := s.Member(ctx, q.Account, user)
-		if errors.Is(err, storage.ErrNotFound) {
-			continue // gone since
-		}
-		if err != nil {
-			return nil, err
-		}
-		list = append(list, r)
 	}
 	return list, nil
 }
@@ -99,28 +91,31 @@ func (s *Store) Member(ctx context.Context, account, user string) (storage.Roste
 }
 
 type covered struct {
-	account  string
 	coverage storage.Coverage
 	people   int
 }
 
 func scanCovered(row scanner) (c covered, err error) {
-	err = row.Scan(&c.account, &c.coverage, &c.people)
+	err = row.Scan(&c.coverage, &c.people)
 	return c, err
 }
 
 // CountRoster implements [storage.Roster].
 func (s *Store) CountRoster(ctx context.Context, account string) (map[storage.Coverage]int, error) {
-	list, err := all(ctx, s.read, scanCovered, `SELECT account_id, `+coverage+`, COUNT(*) FROM memberships
-		WHERE account_id = ? GROUP BY account_id, `+coverage, account)
+	counts, err := countRoster(ctx, s.read, account)
 	if err != nil {
 		return nil, fmt.Errorf("counting the people of account %q: %w", account, err)
 	}
+	return counts, nil
+}
+
+func countRoster(ctx context.Context, q querier, account string) (map[storage.Coverage]int, error) {
+	list, err := all(ctx, q, scanCovered, `SELECT `+coverage+`, COUNT(*) FROM memberships WHERE account_id = ? GROUP BY `+coverage, account)
 	counts := make(map[storage.Coverage]int)
 	for _, c := range list {
 		counts[c.coverage] = c.people
 	}
-	return counts, nil
+	return counts, err
 }
 
 // AmendMember implements [storage.Roster]. The account's row is what changes of

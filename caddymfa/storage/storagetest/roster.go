@@ -64,7 +64,7 @@ var rosterChecks = []check{
 		same(t, rosterOf(t, s, storage.RosterQuery{Limit: 2, After: "ben@example.com"}), []string{"carl", "dora"})
 		same(t, rosterOf(t, s, storage.RosterQuery{After: "dora@example.com"}), []string{"off"})
 		same(t, rosterOf(t, s, storage.RosterQuery{After: "off@example.com"}), []string{})
-		same(t, value(s.Roster(t.Context(), storage.RosterQuery{Account: "acme"}))(t), []storage.Rostered{})
+		same(t, len(value(s.Roster(t.Context(), storage.RosterQuery{Account: "acme"}))(t)), 0)
 	}},
 	{"each stands in one way, and is counted and found by it", func(t *testing.T, s storage.Storage) {
 		crew(t, s)
