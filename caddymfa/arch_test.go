@@ -52,6 +52,10 @@ var layers = map[string][]string{
 	// What tests of the built program share, and ports for servers of tests.
 	"~/integration/gatetest": {"~/internal/freeport"},
 	"~/internal/freeport":    {},
+	// What tests of the services share.
+	"~/storage/sqlite/sqlitetest": {"~/storage", "~/storage/sqlite"},
+	"~/internal/testkit": {"~/storage", "~/storage/sqlite/sqlitetest",
+		"~/internal/audit", "~/internal/facts", "~/internal/limit", "~/internal/seal"},
 
 	"~/internal/seal":    {"~/mfa", "~/storage"},
 	"~/internal/audit":   {"~/storage", "~/internal/seal"},

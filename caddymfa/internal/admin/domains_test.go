@@ -2,21 +2,17 @@ package admin
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
-	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
 
 // claims is a service over a real store and a real DNS server, with a clock that
@@ -33,28 +29,18 @@ var ana = Actor{Account: "acme", User: "ana", Network: "192.0.2.1"}
 
 func newClaims(t *testing.T) *claims {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	must(t, err)
-	t.Cleanup(func() { store.Close() })
-	must(t, store.Migrate(t.Context()))
-	master := make([]byte, seal.KeySize)
-	rand.Read(master)
-	box, err := seal.New(master)
-	must(t, err)
-	source, err := facts.New(store, 1000)
-	must(t, err)
-	t.Cleanup(source.Close)
-	c := &claims{at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	k := testkit.New(t)
+	c := &claims{at: k.Now()}
 	now := func() time.Time { return c.at }
 	record := func(_ context.Context, e storage.Event) { c.events = append(c.events, e) }
 	zone, resolver := newZone(t)
 	c.zone = zone
 	c.Service = &Service{
-		Store: store, Now: now, Record: record, DNS: resolver,
-		Login: &login.Service{Store: store, Facts: source, Box: box, Now: now, Record: record},
+		Store: k.Store, Now: now, Record: record, DNS: resolver,
+		Login: &login.Service{Store: k.Store, Facts: k.Facts, Box: k.Box, Now: now, Record: record},
 	}
 	for _, id := range []string{"acme", "other"} {
-		must(t, store.CreateAccount(t.Context(), storage.Account{ID: id, Name: id, Policy: mfa.Required, Created: c.at}))
+		must(t, k.Store.CreateAccount(t.Context(), storage.Account{ID: id, Name: id, Policy: mfa.Required, Created: c.at}))
 	}
 	return c
 }

@@ -1,23 +1,17 @@
 package admin_test
 
 import (
-	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
-	"github.com/caddymfa/gateway/caddymfa/internal/audit"
-	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
-	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
 
 // world is an account "acme" on a real store, and a clock that tests move.
@@ -30,40 +24,15 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	path := filepath.Join(t.TempDir(), "mfa.db")
-	store, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	master := make([]byte, seal.KeySize)
-	rand.Read(master)
-	box, err := seal.New(master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := facts.New(store, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(source.Close)
-	w := &world{t: t, path: path, now: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
+	k := testkit.New(t)
+	w := &world{t: t, path: k.Path, now: k.Now()}
 	now := func() time.Time { return w.now }
-	rows := audit.Log{Store: store, Box: box}
-	record := func(ctx context.Context, e storage.Event) {
-		if _, err := rows.Append(ctx, e); err != nil {
-			t.Error(err)
-		}
-	}
 	steps := &login.Service{
-		Store: store, Facts: source, Box: box, Now: now, Record: record,
-		Limiter: &limit.Limiter{Store: store, Now: now, MAC: box.MAC},
+		Store: k.Store, Facts: k.Facts, Box: k.Box, Now: now, Record: k.Record,
+		Limiter: &limit.Limiter{Store: k.Store, Now: now, MAC: k.Box.MAC},
 	}
-	w.Service = &admin.Service{Store: store, Login: steps, Now: now, Record: record}
-	w.must(store.CreateAccount(t.Context(), storage.Account{ID: "acme", Name: "Acme", Policy: mfa.Optional, Created: w.now}))
+	w.Service = &admin.Service{Store: k.Store, Login: steps, Now: now, Record: k.Record}
+	w.must(k.Store.CreateAccount(t.Context(), storage.Account{ID: "acme", Name: "Acme", Policy: mfa.Optional, Created: w.now}))
 	return w
 }
 

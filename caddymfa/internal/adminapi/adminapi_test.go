@@ -14,6 +14,7 @@ import (
 	"testing"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 )
 
@@ -24,7 +25,7 @@ const ana = "ana@acme.example"
 type server struct {
 	*API
 	t      *testing.T
-	hasher *plainHasher
+	hasher *testkit.Hasher
 }
 
 func newServer(t *testing.T) *server {
@@ -209,8 +210,8 @@ func TestTooManyPasswordsAtOnceAreToldToWait(t *testing.T) {
 	s := newServer(t)
 	body := `{"password":"a fine long passphrase"}`
 	var inside error
-	s.hasher.busy = func() {
-		s.hasher.busy = nil
+	s.hasher.Busy = func() {
+		s.hasher.Busy = nil
 		_, inside = s.ask("PUT", "users/"+ana+"/password", body)
 	}
 	s.ok("PUT", "users/"+ana+"/password", body, nil)

@@ -2,12 +2,10 @@ package api_test
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"net"
 	"net/http"
 	"net/http/httptest"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -16,14 +14,11 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/identity/oidc"
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
 	"github.com/caddymfa/gateway/caddymfa/internal/api"
-	"github.com/caddymfa/gateway/caddymfa/internal/audit"
-	"github.com/caddymfa/gateway/caddymfa/internal/facts"
 	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
-	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
 
 const base = "/.mfa" + api.Path
@@ -41,44 +36,20 @@ type world struct {
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	master := make([]byte, seal.KeySize)
-	rand.Read(master)
-	box, err := seal.New(master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := facts.New(store, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(source.Close)
+	k := testkit.New(t)
 	w := &world{TB: t, dns: make(records), clock: time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)}
 	now := func() time.Time { return w.clock }
-	rows := audit.Log{Store: store, Box: box}
-	record := func(ctx context.Context, e storage.Event) {
-		if _, err := rows.Append(ctx, e); err != nil {
-			t.Error(err)
-		}
-	}
-	limiter := &limit.Limiter{Store: store, Now: now, MAC: box.MAC}
-	steps := &login.Service{Store: store, Facts: source, Box: box, Now: now, Record: record, Limiter: limiter,
-		Companies: &login.Companies{Store: store, Box: box, Sources: map[string]identity.Source{admin.KindOIDC: new(oidc.Module)}}}
-	w.admin = &admin.Service{Store: store, Login: steps, Now: now, Record: record, DNS: w.dns}
+	limiter := &limit.Limiter{Store: k.Store, Now: now, MAC: k.Box.MAC}
+	steps := &login.Service{Store: k.Store, Facts: k.Facts, Box: k.Box, Now: now, Record: k.Record, Limiter: limiter,
+		Companies: &login.Companies{Store: k.Store, Box: k.Box, Sources: map[string]identity.Source{admin.KindOIDC: new(oidc.Module)}}}
+	w.admin = &admin.Service{Store: k.Store, Login: steps, Now: now, Record: k.Record, DNS: w.dns}
 	w.api = &api.API{Base: base, Admin: w.admin, Limiter: limiter, Fault: func(_ *http.Request, doing string, err error) {
 		w.faults = append(w.faults, err)
 	}}
 	for _, account := range []string{"acme", "beta"} {
-		w.must(store.CreateAccount(t.Context(), storage.Account{ID: account, Name: "The " + account, Policy: mfa.Suggested, Created: w.clock}))
-		w.must(store.CreateUser(t.Context(), storage.User{ID: "ana-" + account, Email: "ana@" + account + ".example", Name: "Ana of " + account, Created: w.clock}))
-		w.must(store.PutMembership(t.Context(), storage.Membership{Account: account, User: "ana-" + account, Role: mfa.RoleAdmin, State: mfa.Joined, Created: w.clock}))
+		w.must(k.Store.CreateAccount(t.Context(), storage.Account{ID: account, Name: "The " + account, Policy: mfa.Suggested, Created: w.clock}))
+		w.must(k.Store.CreateUser(t.Context(), storage.User{ID: "ana-" + account, Email: "ana@" + account + ".example", Name: "Ana of " + account, Created: w.clock}))
+		w.must(k.Store.PutMembership(t.Context(), storage.Membership{Account: account, User: "ana-" + account, Role: mfa.RoleAdmin, State: mfa.Joined, Created: w.clock}))
 	}
 	return w
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/caddymfa/gateway/caddymfa/internal/audit"
 	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
+	"github.com/caddymfa/gateway/caddymfa/storage/sqlite/sqlitetest"
 )
 
 var clock = time.Date(2026, time.March, 4, 5, 6, 7, 0, time.UTC)
@@ -27,14 +27,7 @@ type world struct {
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "mfa.db")
-	store, err := sqlite.Open(t.Context(), path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	store := sqlitetest.At(t, path)
 	raw, err := sql.Open("sqlite", path+"?_pragma=busy_timeout(10000)")
 	if err != nil {
 		t.Fatal(err)

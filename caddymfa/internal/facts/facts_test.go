@@ -3,14 +3,13 @@ package facts
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
+	"github.com/caddymfa/gateway/caddymfa/storage/sqlite/sqlitetest"
 )
 
 var noon = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
@@ -70,15 +69,10 @@ func (s *spy) count() int {
 func world(t *testing.T) (*Source, *spy, *storage.Session) {
 	t.Helper()
 	ctx := t.Context()
-	store, err := sqlite.Open(ctx, filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
+	store := sqlitetest.New(t)
 	sess := storage.Session{ID: "s", User: "u", Account: "acme", Created: noon, Seen: noon, Expires: noon.Add(time.Hour),
 		Proof: mfa.Proof{User: "u", First: noon, FirstBy: "password"}}
 	for _, err := range []error{
-		store.Migrate(ctx),
 		store.CreateAccount(ctx, storage.Account{ID: "acme", Name: "Acme", Policy: mfa.Optional, Created: noon}),
 		store.CreateUser(ctx, storage.User{ID: "u", Email: "u@acme.example", Created: noon}),
 		store.PutMembership(ctx, storage.Membership{Account: "acme", User: "u", Role: mfa.RoleMember, State: mfa.Joined, Created: noon}),
@@ -248,12 +242,8 @@ func TestWhatDoesNotExistIsRefused(t *testing.T) {
 
 func BenchmarkGather(b *testing.B) {
 	ctx := context.Background()
-	store, err := sqlite.Open(ctx, filepath.Join(b.TempDir(), "mfa.db"))
-	if err != nil {
-		b.Fatal(err)
-	}
-	defer store.Close()
-	if err := errors.Join(store.Migrate(ctx),
+	store := sqlitetest.New(b)
+	if err := errors.Join(
 		store.CreateAccount(ctx, storage.Account{ID: "acme", Name: "Acme", Policy: mfa.Optional, Created: noon}),
 		store.CreateUser(ctx, storage.User{ID: "u", Email: "u@acme.example", Created: noon}),
 		store.PutMembership(ctx, storage.Membership{Account: "acme", User: "u", Role: mfa.RoleMember, State: mfa.Joined, Created: noon}),

@@ -141,7 +141,8 @@ func TestBurstOfPasswordsIsBounded(t *testing.T) {
 	w := newWorld(t)
 	w.account("acme", mfa.Optional)
 	w.person("ana@acme.example", "acme")
-	w.hasher.gate = make(chan struct{})
+	gate := make(chan struct{})
+	w.hasher.Busy = func() { <-gate }
 	w.Passwords = NewPasswords(w.hasher, 2, time.Millisecond)
 	results := make(chan error, 10)
 	var wg sync.WaitGroup
@@ -156,7 +157,7 @@ func TestBurstOfPasswordsIsBounded(t *testing.T) {
 			t.Fatalf("a sign-in beyond the slots got %v, want ErrBusy", err)
 		}
 	}
-	close(w.hasher.gate)
+	close(gate)
 	wg.Wait()
 	for range 2 {
 		if err := <-results; err != nil {

@@ -2,8 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/rand"
-	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -13,30 +11,11 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/factor"
 	"github.com/caddymfa/gateway/caddymfa/factor/totp"
-	"github.com/caddymfa/gateway/caddymfa/internal/facts"
-	"github.com/caddymfa/gateway/caddymfa/internal/limit"
-	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
-
-// plainHasher stands for the password hashes, whose cost is not tested here.
-type plainHasher struct {
-	gate chan struct{} // when set, a comparison takes one before it ends
-}
-
-func (h *plainHasher) Compare(hash, password []byte) (bool, error) {
-	if h.gate != nil {
-		<-h.gate
-	}
-	return string(hash) == "hash of "+string(password), nil
-}
-func (h *plainHasher) Hash(password []byte) ([]byte, error) {
-	return []byte("hash of " + string(password)), nil
-}
-func (h *plainHasher) FakeHash() []byte { return []byte("nobody's") }
 
 const password = "correct horse battery"
 
@@ -45,23 +24,14 @@ type world struct {
 	*Service
 	t      *testing.T
 	store  storage.Storage
-	hasher *plainHasher
+	clock  *testkit.Clock
+	hasher *testkit.Hasher
 	mu     sync.Mutex
-	at     time.Time
 	events []storage.Event
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.at
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.at = w.at.Add(d)
-}
+func (w *world) now() time.Time       { return w.clock.Now() }
+func (w *world) pass(d time.Duration) { w.clock.Pass(d) }
 
 func (w *world) record(_ context.Context, e storage.Event) {
 	w.mu.Lock()
@@ -80,34 +50,16 @@ func (w *world) said(action, outcome, reason string) bool {
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, store: store, hasher: new(plainHasher), at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	master := make([]byte, seal.KeySize)
-	rand.Read(master)
-	box, err := seal.New(master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := facts.New(store, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(source.Close)
-	sessions, err := session.NewManager(store, &session.Keyring{Store: store, Box: box, Now: w.now}, w.now, session.Limits{}, "caddymfa", 1000)
+	k := testkit.New(t)
+	w := &world{t: t, store: k.Store, clock: k.Clock, hasher: new(testkit.Hasher)}
+	sessions, err := session.NewManager(k.Store, &session.Keyring{Store: k.Store, Box: k.Box, Now: k.Now}, k.Now, session.Limits{}, "caddymfa", 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
 	w.Service = &Service{
-		Store: store, Facts: source, Sessions: sessions, Box: box, Now: w.now, Record: w.record,
+		Store: k.Store, Facts: k.Facts, Sessions: sessions, Box: k.Box, Now: k.Now, Record: w.record,
 		Passwords: NewPasswords(w.hasher, 4, time.Minute),
-		Limiter:   &limit.Limiter{Store: store, Now: w.now, MAC: box.MAC},
+		Limiter:   k.Limiter,
 		Factors:   map[mfa.Kind]factor.Factor{mfa.TOTP: totp.Factor{}},
 		Issuer:    "Test portal", Snooze: 7 * 24 * time.Hour,
 	}
@@ -125,7 +77,7 @@ func (w *world) account(id string, policy mfa.Policy) {
 // person adds somebody with the test's password, who belongs to the accounts.
 func (w *world) person(email string, accounts ...string) storage.User {
 	w.t.Helper()
-	u := storage.User{ID: session.NewID(), Email: email, PasswordHash: "hash of " + password, Created: w.now()}
+	u := storage.User{ID: session.NewID(), Email: email, PasswordHash: testkit.Hashed(password), Created: w.now()}
 	if err := w.store.CreateUser(w.t.Context(), u); err != nil {
 		w.t.Fatal(err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"path/filepath"
 	"reflect"
 	"slices"
 	"testing"
@@ -13,7 +12,7 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/notify"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
+	"github.com/caddymfa/gateway/caddymfa/storage/sqlite/sqlitetest"
 )
 
 // post is an outbox over a real store, with a mail server that says what the
@@ -40,14 +39,7 @@ func (p *post) pass(d time.Duration) { p.at = p.at.Add(d) }
 
 func newPost(t *testing.T) *post {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
+	store := sqlitetest.New(t)
 	p := &post{store: store, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
 	p.Outbox = New(Outbox{
 		Store: store, Notifier: p, Now: func() time.Time { return p.at },

@@ -1,62 +1,27 @@
 package operate_test
 
 import (
-	"context"
-	"crypto/rand"
-	"path/filepath"
 	"testing"
 	"time"
 
-	"github.com/caddymfa/gateway/caddymfa/internal/audit"
-	"github.com/caddymfa/gateway/caddymfa/internal/facts"
-	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
 	"github.com/caddymfa/gateway/caddymfa/internal/operate"
-	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
 
 // clock is what the operator's clock says.
-var clock = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
+var clock = testkit.Start
 
 // newOperator returns an operator over a real store, with a clock that stands
 // still.
 func newOperator(t *testing.T) *operate.Operator {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	master := make([]byte, seal.KeySize)
-	rand.Read(master)
-	box, err := seal.New(master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := facts.New(store, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(source.Close)
-	now := func() time.Time { return clock }
-	rows := audit.Log{Store: store, Box: box}
-	record := func(ctx context.Context, e storage.Event) {
-		if _, err := rows.Append(ctx, e); err != nil {
-			t.Error(err)
-		}
-	}
-	steps := &login.Service{
-		Store: store, Facts: source, Box: box, Now: now, Record: record,
-		Limiter: &limit.Limiter{Store: store, Now: now, MAC: box.MAC},
-	}
-	return &operate.Operator{Store: store, Login: steps, Now: now, Record: record}
+	k := testkit.New(t)
+	steps := &login.Service{Store: k.Store, Facts: k.Facts, Box: k.Box, Now: k.Now, Record: k.Record, Limiter: k.Limiter}
+	return &operate.Operator{Store: k.Store, Login: steps, Now: k.Now, Record: k.Record}
 }
 
 // enrol gives a person an authenticator, which no code opens.

@@ -17,7 +17,7 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
+	"github.com/caddymfa/gateway/caddymfa/storage/sqlite/sqlitetest"
 )
 
 // TestEverySealedPlaceIsResealed reads the whole program: what is sealed anywhere
@@ -70,19 +70,6 @@ func TestEverySealedPlaceIsResealed(t *testing.T) {
 }
 
 var moment = time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)
-
-func vault(t *testing.T) storage.Storage {
-	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	return store
-}
 
 func open(t *testing.T, store storage.Storage, masters ...[]byte) *Box {
 	t.Helper()
@@ -151,7 +138,7 @@ func opens(t *testing.T, store storage.Storage, b *Box, n int) {
 }
 
 func TestWrongMasterKeyIsNoticedAtOnce(t *testing.T) {
-	store, right, wrong := vault(t), newKey(t), newKey(t)
+	store, right, wrong := sqlitetest.New(t), newKey(t), newKey(t)
 	b := open(t, store, right)
 	inhabit(t, store, b, 1)
 	_, err := Open(t.Context(), store, moment, wrong)
@@ -164,7 +151,7 @@ func TestWrongMasterKeyIsNoticedAtOnce(t *testing.T) {
 // A store that was sealed before it kept track of its keys knows them from then
 // on, and a wrong key is noticed there, too.
 func TestStoreFromBefore(t *testing.T) {
-	store, former, present, wrong := vault(t), newKey(t), newKey(t), newKey(t)
+	store, former, present, wrong := sqlitetest.New(t), newKey(t), newKey(t), newKey(t)
 	inhabit(t, store, newBox(t, former), 2)
 	if _, err := Open(t.Context(), store, moment, wrong); !errors.Is(err, ErrMaster) {
 		t.Errorf("expected that the key is refused, got %v", err)
@@ -185,7 +172,7 @@ func TestStoreFromBefore(t *testing.T) {
 
 func TestMasterKeyIsReplaced(t *testing.T) {
 	const n = 130
-	store, former, next := vault(t), newKey(t), newKey(t)
+	store, former, next := sqlitetest.New(t), newKey(t), newKey(t)
 	b := open(t, store, former)
 	inhabit(t, store, b, n)
 	derived, signed := b.MAC("p", "x"), b.Sign("p", "x")
@@ -243,7 +230,7 @@ func TestMasterKeyIsReplaced(t *testing.T) {
 // A damaged value opens under no key. It is left alone, and everything else is
 // sealed anew.
 func TestDamagedValueHoldsNothingUp(t *testing.T) {
-	store, former, next := vault(t), newKey(t), newKey(t)
+	store, former, next := sqlitetest.New(t), newKey(t), newKey(t)
 	b := open(t, store, former)
 	inhabit(t, store, b, 3)
 	if _, err := store.UpdateFactor(t.Context(), "f0", func(f *storage.Factor) error {
@@ -266,7 +253,7 @@ func TestDamagedValueHoldsNothingUp(t *testing.T) {
 
 // Nodes that start together on an empty store agree on one secret.
 func TestNodesThatStartTogether(t *testing.T) {
-	store, key := vault(t), newKey(t)
+	store, key := sqlitetest.New(t), newKey(t)
 	boxes := make(chan *Box, 8)
 	for range cap(boxes) {
 		go func() {

@@ -2,17 +2,14 @@ package session
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
-	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"github.com/caddymfa/gateway/caddymfa/internal/seal"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
 
 // world is a store, a clock and a manager over them.
@@ -20,41 +17,19 @@ type world struct {
 	store storage.Storage
 	keys  *Keyring
 	*Manager
-	at time.Time
-	mu sync.Mutex
+	clock *testkit.Clock
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.at
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.at = w.at.Add(d)
-}
+func (w *world) now() time.Time       { return w.clock.Now() }
+func (w *world) pass(d time.Duration) { w.clock.Pass(d) }
 
 func newWorld(t *testing.T, algorithm string) *world {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w := &world{store: store, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	master := make([]byte, seal.KeySize)
-	rand.Read(master)
-	box, err := seal.New(master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	w.keys = &Keyring{Store: store, Box: box, Now: w.now, Algorithm: algorithm}
-	if w.Manager, err = NewManager(store, w.keys, w.now, Limits{}, "caddymfa", 1000); err != nil {
+	k := testkit.New(t)
+	w := &world{store: k.Store, clock: k.Clock}
+	var err error
+	w.keys = &Keyring{Store: k.Store, Box: k.Box, Now: w.now, Algorithm: algorithm}
+	if w.Manager, err = NewManager(k.Store, w.keys, w.now, Limits{}, "caddymfa", 1000); err != nil {
 		t.Fatal(err)
 	}
 	return w

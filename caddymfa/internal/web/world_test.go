@@ -2,7 +2,6 @@ package web
 
 import (
 	"context"
-	"crypto/rand"
 	"encoding/json"
 	"errors"
 	"html"
@@ -10,22 +9,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"path/filepath"
 	"regexp"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/identity"
-	"github.com/caddymfa/gateway/caddymfa/internal/facts"
-	"github.com/caddymfa/gateway/caddymfa/internal/limit"
 	"github.com/caddymfa/gateway/caddymfa/internal/login"
-	"github.com/caddymfa/gateway/caddymfa/internal/seal"
 	"github.com/caddymfa/gateway/caddymfa/internal/session"
+	"github.com/caddymfa/gateway/caddymfa/internal/testkit"
 	"github.com/caddymfa/gateway/caddymfa/mfa"
 	"github.com/caddymfa/gateway/caddymfa/storage"
-	"github.com/caddymfa/gateway/caddymfa/storage/sqlite"
 )
 
 const (
@@ -33,17 +27,6 @@ const (
 	issuer   = "https://login.acme.example"
 	password = "correct horse battery"
 )
-
-// plainHasher stands for the password hashes, whose cost is not tested here.
-type plainHasher struct{}
-
-func (plainHasher) Compare(hash, password []byte) (bool, error) {
-	return string(hash) == "hash of "+string(password), nil
-}
-func (plainHasher) Hash(password []byte) ([]byte, error) {
-	return []byte("hash of " + string(password)), nil
-}
-func (plainHasher) FakeHash() []byte { return []byte("nobody's") }
 
 // provider is a company's identity provider that says what the test wants. It is
 // its own kind and its own settings.
@@ -89,46 +72,19 @@ type world struct {
 	t      *testing.T
 	corp   *provider
 	store  storage.Storage
-	mu     sync.Mutex
-	at     time.Time
+	clock  *testkit.Clock
 	faults []string
 }
 
-func (w *world) now() time.Time {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.at
-}
-
-func (w *world) pass(d time.Duration) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.at = w.at.Add(d)
-}
+func (w *world) now() time.Time       { return w.clock.Now() }
+func (w *world) pass(d time.Duration) { w.clock.Pass(d) }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	store, err := sqlite.Open(t.Context(), filepath.Join(t.TempDir(), "mfa.db"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { store.Close() })
-	if err := store.Migrate(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	w := &world{t: t, store: store, at: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC)}
-	master := make([]byte, seal.KeySize)
-	rand.Read(master)
-	box, err := seal.New(master)
-	if err != nil {
-		t.Fatal(err)
-	}
-	source, err := facts.New(store, 1000)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(source.Close)
-	sessions, err := session.NewManager(store, &session.Keyring{Store: store, Box: box, Now: w.now}, w.now, session.Limits{}, "caddymfa", 1000)
+	k := testkit.New(t)
+	store := k.Store
+	w := &world{t: t, store: store, clock: k.Clock}
+	sessions, err := session.NewManager(store, &session.Keyring{Store: store, Box: k.Box, Now: w.now}, w.now, session.Limits{}, "caddymfa", 1000)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -136,11 +92,11 @@ func newWorld(t *testing.T) *world {
 		Issuer: issuer, Subject: "subject-1", Email: "ana@acme.example", EmailVerified: true, AuthTime: w.now(), AMR: []string{"pwd"}, Token: "id-token",
 	}}
 	steps := &login.Service{
-		Store: store, Facts: source, Sessions: sessions, Box: box, Now: w.now, Snooze: 7 * 24 * time.Hour,
+		Store: store, Facts: k.Facts, Sessions: sessions, Box: k.Box, Now: w.now, Snooze: 7 * 24 * time.Hour,
 		Record:    func(context.Context, storage.Event) {},
-		Passwords: login.NewPasswords(plainHasher{}, 4, time.Minute),
-		Limiter:   &limit.Limiter{Store: store, Now: w.now, MAC: box.MAC},
-		Companies: &login.Companies{Store: store, Box: box, Sources: map[string]identity.Source{"fake": w.corp}},
+		Passwords: login.NewPasswords(new(testkit.Hasher), 4, time.Minute),
+		Limiter:   k.Limiter,
+		Companies: &login.Companies{Store: store, Box: k.Box, Sources: map[string]identity.Source{"fake": w.corp}},
 	}
 	w.Server = &Server{
 		Base: "/.mfa", Origins: []string{portal}, Login: steps, Pages: newRenderer(t),
@@ -155,7 +111,7 @@ func newWorld(t *testing.T) *world {
 		store.PutProvider(t.Context(), storage.IdentityProvider{ID: "corp", Account: "acme", Kind: "fake", Name: "Acme's sign-in", Issuer: issuer,
 			Settings: settings, Trust: mfa.Precedence, Created: w.now()}),
 		store.PutDomain(t.Context(), storage.Domain{Account: "acme", Name: "acme.example", Verified: true, Enforce: true, Provider: "corp", Created: w.now()}),
-		store.CreateUser(t.Context(), storage.User{ID: "u-bea", Email: "bea@acme.example", PasswordHash: "hash of " + password, Created: w.now()}),
+		store.CreateUser(t.Context(), storage.User{ID: "u-bea", Email: "bea@acme.example", PasswordHash: testkit.Hashed(password), Created: w.now()}),
 	); err != nil {
 		t.Fatal(err)
 	}
