@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
 )
 
 // xcaddyBuilder is what xcaddy.json may say: the part of xcaddy's Builder type
@@ -27,8 +29,10 @@ type xcaddyBuilder struct {
 }
 
 // TestXcaddyBuild builds Caddy from xcaddy.json as xcaddy does: a module of its
-// own that imports the plugins, without cgo. Only the versions come from this
-// module's go.mod, so that the build needs nothing from the network.
+// own that imports the plugins. Only the versions come from this module's go.mod,
+// so that the build needs nothing from the network. The compiler's flags are those
+// of the test, which has compiled nearly all of it by then; xcaddy goes without
+// cgo, so nothing may need that.
 func TestXcaddyBuild(t *testing.T) {
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
@@ -60,8 +64,9 @@ func TestXcaddyBuild(t *testing.T) {
 		edit = append(edit, "-require="+r.Old+"@v0.0.0", "-replace="+r.Old+"="+filepath.Join(root, r.New))
 	}
 	run(t, dir, "go", edit...)
+	run(t, dir, "env", "CGO_ENABLED=0", "GOFLAGS=", "go", "list", "-deps", ".")
 	binary := filepath.Join(dir, "caddy")
-	run(t, dir, "go", "build", "-ldflags=-w -s", "-o", binary, ".")
+	run(t, dir, "go", append(gatetest.Build(), "-ldflags=-w -s", "-o", binary, ".")...)
 
 	listed := strings.Fields(run(t, dir, binary, "list-modules", "--skip-standard"))
 	for _, id := range []string{"admin.api.mfa", "http.handlers.mfa", "http.handlers.mfa_pages", "mfa", "mfa.storage.sqlite"} {
@@ -96,7 +101,7 @@ func run(t *testing.T, dir, name string, args ...string) string {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), name, args...)
 	cmd.Dir = dir
-	cmd.Env = append(cmd.Environ(), "CGO_ENABLED=0", "GOPROXY=off", "GOWORK=off")
+	cmd.Env = append(cmd.Environ(), "GOPROXY=off", "GOWORK=off")
 	var stderr bytes.Buffer
 	cmd.Stderr = &stderr
 	out, err := cmd.Output()

@@ -39,9 +39,9 @@ var binary = sync.OnceValues(func() (string, error) {
 		return "", fmt.Errorf("finding the module: %w", err)
 	}
 	root := filepath.Dir(strings.TrimSpace(string(module)))
-	path, args := filepath.Join(root, ".cache", "tested", "caddy"), []string{"build"}
+	path := filepath.Join(root, ".cache", "tested", "caddy")
 	if race {
-		path, args = path+"-race", append(args, "-race")
+		path += "-race"
 	}
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return "", err
@@ -54,13 +54,21 @@ var binary = sync.OnceValues(func() (string, error) {
 	if err := syscall.Flock(int(lock.Fd()), syscall.LOCK_EX); err != nil {
 		return "", fmt.Errorf("waiting for another build: %w", err)
 	}
-	build := exec.Command("go", append(args, "-o", path, "./cmd/caddy")...)
+	build := exec.Command("go", append(Build(), "-o", path, "./cmd/caddy")...)
 	build.Dir = root
 	if out, err := build.CombinedOutput(); err != nil {
 		return "", fmt.Errorf("building caddy: %w\n%s", err, out)
 	}
 	return path, nil
 })
+
+// Build are the arguments that make the go command build as the tests were built.
+func Build() []string {
+	if race {
+		return []string{"build", "-race"}
+	}
+	return []string{"build"}
+}
 
 // Port returns a port for a server that is to be started.
 func Port(t testing.TB) int {
