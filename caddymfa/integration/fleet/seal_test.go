@@ -41,13 +41,16 @@ func sealedStore(t *testing.T, dsn string, authenticators int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if err := store.CreateUser(t.Context(), storage.User{ID: "crowd", Email: "crowd@example.com", Created: time.Now()}); err != nil {
-		t.Fatal(err)
-	}
+	const each = 20 // authenticators of one person
 	for i := range authenticators {
-		id := fmt.Sprintf("crowd%d", i)
-		f := storage.Factor{ID: id, User: "crowd", Kind: mfa.TOTP, State: box.Seal([]byte("{}"), "factors", id, "state"), Created: time.Now()}
-		if err := store.CreateFactor(t.Context(), f, authenticators); err != nil {
+		id, user := fmt.Sprintf("factor%d", i), fmt.Sprintf("user%d", i/each)
+		if i%each == 0 {
+			if err := store.CreateUser(t.Context(), storage.User{ID: user, Email: user + "@example.com", Created: time.Now()}); err != nil {
+				t.Fatal(err)
+			}
+		}
+		f := storage.Factor{ID: id, User: user, Kind: mfa.TOTP, State: box.Seal([]byte("{}"), "factors", id, "state"), Created: time.Now()}
+		if err := store.CreateFactor(t.Context(), f, each); err != nil {
 			t.Fatal(err)
 		}
 	}
