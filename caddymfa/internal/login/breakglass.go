@@ -2,9 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -44,18 +41,9 @@ func (s *Service) CreateBreakGlass(ctx context.Context, user, account string, li
 	if err := s.mayBreakGlass(ctx, user, account); err != nil {
 		return "", expires, err
 	}
-	raw, err := json.Marshal(breakGlass{account, life})
-	if err != nil {
-		return "", expires, fmt.Errorf("encoding an entry: %w", err)
-	}
-	var random [20]byte
-	rand.Read(random[:])
-	code = base32.StdEncoding.EncodeToString(random[:])
-	id := s.ticketID(ticketBreakGlass, code)
-	expires = s.Now().Add(life)
-	return code, expires, s.Store.PutTicket(ctx, storage.Ticket{
-		ID: id, Purpose: ticketBreakGlass, User: user, Data: s.Box.Seal(raw, "tickets", id, "data"), Expires: expires,
-	})
+	code = newCode()
+	err = s.putTicket(ctx, storage.Ticket{Purpose: ticketBreakGlass, User: user}, code, breakGlass{account, life}, life)
+	return code, s.Now().Add(life), err
 }
 
 // mayBreakGlass says whether an entry of this person would be worth anything.
@@ -103,12 +91,8 @@ func (s *Service) BreakGlass(ctx context.Context, c Client, code string, old *st
 		return none, errors.Join(err, s.Limiter.TakeBack(ctx, limit.Network, network))
 	}
 	var entry breakGlass
-	raw, err := s.Box.Open(t.Data, "tickets", t.ID, "data")
-	if err == nil {
-		err = json.Unmarshal(raw, &entry)
-	}
-	if err != nil {
-		return none, fmt.Errorf("opening an entry: %w", err)
+	if err := s.openTicket(t, &entry); err != nil {
+		return none, err
 	}
 	if err := s.Limiter.TakeBack(ctx, limit.Network, network); err != nil {
 		return none, err

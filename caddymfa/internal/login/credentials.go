@@ -2,8 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
 	"errors"
 	"strings"
 	"time"
@@ -190,9 +188,7 @@ func (s *Service) createSetUp(ctx context.Context, user string, life time.Durati
 	if u.Origin == storage.FromConfig {
 		return "", expires, ErrReadOnly
 	}
-	var raw [20]byte
-	rand.Read(raw[:])
-	code = base32.StdEncoding.EncodeToString(raw[:])
+	code = newCode()
 	expires = s.Now().Add(life)
 	err = s.Store.PutTicket(ctx, storage.Ticket{
 		ID: s.ticketID(ticketSetUp, code), Purpose: ticketSetUp, User: user, Expires: expires,

@@ -4,8 +4,6 @@ import (
 	"context"
 	"crypto/rand"
 	"encoding/base32"
-	"encoding/base64"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -65,7 +63,7 @@ func (s *Service) BeginTOTP(ctx context.Context, sess *storage.Session) (factor.
 	if err != nil {
 		return factor.Prompt{}, err
 	}
-	return show, s.putTicket(ctx, ticketEnroll, sess, pending{Factor: session.NewID(), State: state}, enrollTime)
+	return show, s.putOwn(ctx, ticketEnroll, sess, pending{Factor: session.NewID(), State: state}, enrollTime)
 }
 
 // ConfirmTOTP adds the authenticator if the code is right. The session that it
@@ -173,7 +171,7 @@ func (s *Service) makeRecoveryCodes(ctx context.Context, c Client, sess *storage
 		return err
 	}
 	s.Record(ctx, s.event(c, sess, "recovery_codes", "ok", "created"))
-	return s.putTicket(ctx, ticketCodes, sess, plain, codesTime)
+	return s.putOwn(ctx, ticketCodes, sess, plain, codesTime)
 }
 
 // ShowRecoveryCodes returns the codes just made, once: a second call, in
@@ -187,7 +185,7 @@ func (s *Service) ShowRecoveryCodes(ctx context.Context, sess *storage.Session) 
 		return nil, err
 	}
 	var codes []string
-	return codes, s.openTicket(t, sess, &codes)
+	return codes, s.openOwn(t, sess, &codes)
 }
 
 func (s *Service) subject(g facts.Gathered) factor.Subject {
@@ -203,39 +201,7 @@ func (s *Service) pending(ctx context.Context, sess *storage.Session) (pending, 
 	if err != nil {
 		return p, err
 	}
-	return p, s.openTicket(t, sess, &p)
-}
-
-// ticketID hashes what the holder shows, so that the database holds nothing
-// that could be shown.
-func (s *Service) ticketID(purpose, shown string) string {
-	return base64.RawURLEncoding.EncodeToString(s.Box.MAC("ticket "+purpose, shown))
-}
-
-func (s *Service) putTicket(ctx context.Context, purpose string, sess *storage.Session, data any, life time.Duration) error {
-	raw, err := json.Marshal(data)
-	if err != nil {
-		return fmt.Errorf("encoding a ticket: %w", err)
-	}
-	id := s.ticketID(purpose, sess.ID)
-	return s.Store.PutTicket(ctx, storage.Ticket{
-		ID: id, Purpose: purpose, User: sess.User, Session: sess.ID,
-		Data: s.Box.Seal(raw, "tickets", id, "data"), Expires: s.Now().Add(life),
-	})
-}
-
-func (s *Service) openTicket(t storage.Ticket, sess *storage.Session, data any) error {
-	if t.User != sess.User || t.Session != sess.ID {
-		return ErrStartAgain
-	}
-	raw, err := s.Box.Open(t.Data, "tickets", t.ID, "data")
-	if err != nil {
-		return fmt.Errorf("opening a ticket: %w", err)
-	}
-	if err := json.Unmarshal(raw, data); err != nil {
-		return fmt.Errorf("decoding a ticket: %w", err)
-	}
-	return nil
+	return p, s.openOwn(t, sess, &p)
 }
 
 // endOthers ends the person's other sessions after a change of credentials.

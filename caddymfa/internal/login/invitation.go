@@ -2,9 +2,6 @@ package login
 
 import (
 	"context"
-	"crypto/rand"
-	"encoding/base32"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -42,18 +39,10 @@ func (s *Service) CreateInvitation(ctx context.Context, user, account string) (c
 }
 
 func (s *Service) createInvitation(ctx context.Context, user, account string, mailed bool) (code string, expires time.Time, err error) {
-	raw, err := json.Marshal(invitation{Made: s.Now(), Account: account, Mailed: mailed})
-	if err != nil {
-		return "", expires, fmt.Errorf("encoding an invitation: %w", err)
-	}
-	var random [20]byte
-	rand.Read(random[:])
-	code = base32.StdEncoding.EncodeToString(random[:])
-	expires = s.Now().Add(InvitationTime)
-	id := s.ticketID(ticketInvitation, code)
-	return code, expires, s.Store.PutTicket(ctx, storage.Ticket{
-		ID: id, Purpose: ticketInvitation, User: user, Data: s.Box.Seal(raw, "tickets", id, "data"), Expires: expires,
-	})
+	code, now := newCode(), s.Now()
+	err = s.putTicket(ctx, storage.Ticket{Purpose: ticketInvitation, User: user}, code,
+		invitation{Made: now, Account: account, Mailed: mailed}, InvitationTime)
+	return code, now.Add(InvitationTime), err
 }
 
 // MailInvitation has an invited person sent such a code, in a link. By is the
@@ -117,13 +106,9 @@ func (s *Service) invitation(ctx context.Context, code string) (in Invitation, e
 	if err != nil {
 		return in, err
 	}
-	raw, err := s.Box.Open(t.Data, "tickets", id, "data")
-	if err != nil {
-		return in, fmt.Errorf("opening an invitation: %w", err)
-	}
 	var what invitation
-	if err := json.Unmarshal(raw, &what); err != nil {
-		return in, fmt.Errorf("decoding an invitation: %w", err)
+	if err := s.openTicket(t, &what); err != nil {
+		return in, err
 	}
 	u, err := s.Store.User(ctx, t.User)
 	if err != nil {

@@ -266,14 +266,7 @@ func (s *Service) Passkey(ctx context.Context, c Client, ceremony, response []by
 }
 
 func (s *Service) putCeremony(ctx context.Context, purpose, holder, user string, ceremony []byte) error {
-	raw, err := json.Marshal(ceremony)
-	if err != nil {
-		return fmt.Errorf("encoding a ceremony: %w", err)
-	}
-	id := s.ticketID(purpose, holder)
-	return s.Store.PutTicket(ctx, storage.Ticket{
-		ID: id, Purpose: purpose, User: user, Data: s.Box.Seal(raw, "tickets", id, "data"), Expires: s.Now().Add(ceremonyTime),
-	})
+	return s.putTicket(ctx, storage.Ticket{Purpose: purpose, User: user}, holder, ceremony, ceremonyTime)
 }
 
 func (s *Service) takeCeremony(ctx context.Context, purpose, holder string) (ceremony []byte, err error) {
@@ -284,9 +277,5 @@ func (s *Service) takeCeremony(ctx context.Context, purpose, holder string) (cer
 	if err != nil {
 		return nil, err
 	}
-	raw, err := s.Box.Open(t.Data, "tickets", t.ID, "data")
-	if err != nil {
-		return nil, fmt.Errorf("opening a ceremony: %w", err)
-	}
-	return ceremony, json.Unmarshal(raw, &ceremony)
+	return ceremony, s.openTicket(t, &ceremony)
 }
