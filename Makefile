@@ -4,11 +4,11 @@
 GO         ?= go
 STATICCHECK = honnef.co/go/tools/cmd/staticcheck@v0.8.2
 
-.PHONY: help test deps check unit fleet build bench load fmt clean
+.PHONY: help test deps check unit fleet screenshots build bench load fmt clean
 .DEFAULT_GOAL := help
 
 help: ## show this list
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-6s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 given := $(GOFLAGS)
 
@@ -40,6 +40,9 @@ unit: ## every test, with the race detector; a skipped test fails
 
 fleet: ## the tests of several nodes, as often as the figures in docs/postgresql.md were taken
 	$(GO) test -vet=off -v -count 1 -timeout 2h ./caddymfa/integration/fleet -trials 200 -rounds 1000
+
+screenshots: ## take pictures of the pages, into screenshots/
+	$(GO) test -vet=off -count 1 -run Journey ./caddymfa/integration -screenshots $(CURDIR)/screenshots
 
 build: ## build bin/caddy, with Caddy's standard modules and this one
 	$(GO) build -o bin/caddy ./cmd/caddy

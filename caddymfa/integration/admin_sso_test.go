@@ -90,7 +90,7 @@ func TestJourneyAdministratorSSO(t *testing.T) {
 	b.at(domain, "_caddymfa-challenge.aurora.example")
 	b.submit("/.mfa/admin/sso/domain/verify")
 	b.at(domain, "There is no such record yet")
-	b.pictures("domain-pending")
+	b.shot("domain-pending")
 	z.publish(b.text("#record-name"), b.text("#record-value"))
 	b.submit("/.mfa/admin/sso/domain/verify")
 	b.at("/.mfa/admin/sso/domain", "It is proven that aurora.example is yours", "Missing")
@@ -102,7 +102,7 @@ func TestJourneyAdministratorSSO(t *testing.T) {
 	b.fill("#client-id", "gate")
 	b.fill("#client-secret", companySecret)
 	b.do(chromedp.Click(chromedp.CSS("#join"), chromedp.NodeVisible))
-	b.pictures("provider-new")
+	b.shot("provider-new")
 	b.submit("/.mfa/admin/sso/provider")
 	b.at("/.mfa/admin/sso/provider", "Saved. Please test it now.", "never shown")
 	page, err := url.Parse(b.path())
@@ -125,7 +125,7 @@ func TestJourneyAdministratorSSO(t *testing.T) {
 	b.at("/.mfa/admin/sso/domain/enforce", "consultant@partner.example can still get in")
 	b.press(`form[action="/.mfa/admin/sso/domain/enforce"] button`)
 	b.at("/.mfa/admin/sso/domain", "Everybody of aurora.example signs in through Aurora sign-in")
-	b.pictures("domain-enforced")
+	b.shot("domain-enforced")
 
 	// The account requires a second factor, and the company decides how its own
 	// people sign in: no page of ours asks them for one.
@@ -140,9 +140,9 @@ func TestJourneyAdministratorSSO(t *testing.T) {
 	}
 	b.open("/.mfa/admin/sso")
 	b.at("/.mfa/admin/sso", "in 100 % of 1 sign-in")
-	b.pictures("overview")
+	b.shot("overview")
 	b.open("/.mfa/admin/sso/provider?id=" + id)
-	b.pictures("provider")
+	b.shot("provider")
 
 	rival := g.person(t)
 	rival.enroll(rival.follow(rival.signIn("admin@citadel.example", "/orders")))
@@ -154,7 +154,7 @@ func TestJourneyAdministratorSSO(t *testing.T) {
 	// Switched off, the provider vouches for nobody, and nothing opens instead.
 	b.open("/.mfa/admin/sso/provider/switch?id=" + id)
 	b.at("/.mfa/admin/sso/provider/switch", "1 person has no password", "nova@aurora.example")
-	b.pictures("switch-off")
+	b.shot("switch-off")
 	b.submit("/.mfa/admin/sso/provider/switch")
 	b.at("/.mfa/admin/sso/provider/switch", "nova@aurora.example", g.address+"/.mfa/setup")
 	code := b.text("td code")
@@ -182,15 +182,5 @@ func TestJourneyAdministratorSSO(t *testing.T) {
 	}
 	if got, want := strings.Join(steps, " "), "claim_domain verify_domain add_provider test_provider link_domain enforce_domain disable_provider"; got != want {
 		t.Errorf("the audit has %q, want %q", got, want)
-	}
-}
-
-// pictures takes pictures of the page as it is on a phone and on a desk, and
-// leaves the browser on the desk.
-func (b *tab) pictures(name string) {
-	b.t.Helper()
-	for _, size := range []string{"phone", "desk"} {
-		b.resize(size)
-		b.shot(name)
 	}
 }

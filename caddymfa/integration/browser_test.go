@@ -2,6 +2,7 @@ package integration_test
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"net/url"
 	"os"
@@ -29,14 +30,16 @@ var chromium struct {
 	err    error
 }
 
-// screenshots is where pictures of the pages are kept, for people to look at.
-var screenshots = filepath.Join("..", "..", "screenshots")
+// pictures is where pictures of the pages go, for people to look at: see
+// `make screenshots`.
+var pictures = flag.String("screenshots", "", "a folder for pictures of the pages; empty: none are taken")
 
 // tab is one person's browser.
 type tab struct {
 	t      *testing.T
 	g      *gate
 	ctx    context.Context
+	size   string // of sizes
 	width  int64
 	prefix string
 	totp   *authenticator
@@ -48,16 +51,6 @@ type tab struct {
 
 // sizes are those of a phone and of a desk.
 var sizes = map[string][2]int64{"phone": {360, 740}, "desk": {1280, 800}}
-
-// everySize runs a journey on its own gate for each size of screen.
-func everySize(t *testing.T, journey func(t *testing.T, g *gate, size string)) {
-	for size := range sizes {
-		t.Run(size, func(t *testing.T) {
-			t.Parallel()
-			journey(t, start(t), size)
-		})
-	}
-}
 
 // browse opens a new browser profile. Its pages must fit the screen and never
 // break the rules that they set for themselves (Content-Security-Policy).
@@ -107,7 +100,7 @@ func (g *gate) browse(t *testing.T, size string) *tab {
 // resize gives the browser another screen.
 func (b *tab) resize(size string) {
 	b.t.Helper()
-	b.width = sizes[size][0]
+	b.size, b.width = size, sizes[size][0]
 	command(b, emulation.SetDeviceMetricsOverride, emulation.SetDeviceMetricsOverrideParams{
 		Width: b.width, Height: sizes[size][1], DeviceScaleFactor: 1, Mobile: size == "phone",
 	})
@@ -151,9 +144,7 @@ func (b *tab) load(actions ...chromedp.Action[chromedp.Void]) {
 	b.t.Helper()
 	_, err := chromedp.RunResponse(b.ctx, actions...)
 	b.must(err)
-	if get(b, chromedp.Evaluate[bool]("document.documentElement.scrollWidth > window.innerWidth")) {
-		b.t.Errorf("%s is wider than %d pixels", b.path(), b.width)
-	}
+	b.fits()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, f := range b.faults {
@@ -229,23 +220,46 @@ func (b *tab) wait(expression string) {
 	b.g.until(expression, func() bool { return get(b, chromedp.Evaluate[bool](expression)) })
 }
 
-// shot takes a picture of the whole page, in light and in dark, and has axe-core
-// look at each, unless the page is the app's or scripts are off.
+// shot looks at the page as it is shown now, on every size of screen, in light
+// and in dark: it must fit the screen, and axe-core must find nothing, unless the
+// page is the app's or scripts are off. It takes pictures if that is wished for.
 func (b *tab) shot(name string) {
 	b.t.Helper()
-	for _, scheme := range schemes {
-		b.prefer(scheme)
-		if !b.scriptless && strings.HasPrefix(b.path(), "/.mfa") {
-			b.findings(scheme)
+	driven := b.size
+	for size := range sizes {
+		b.resize(size)
+		b.fits()
+		for _, scheme := range schemes {
+			b.prefer(scheme)
+			if !b.scriptless && strings.HasPrefix(b.path(), "/.mfa") {
+				b.findings(scheme)
+			}
+			b.picture(name, scheme)
 		}
-		picture := get(b, chromedp.FullScreenshot(100))
-		if err := os.MkdirAll(screenshots, 0o755); err != nil {
-			b.t.Fatal(err)
-		}
-		file := filepath.Join(screenshots, fmt.Sprintf("%s-%s-%d-%s.png", strings.SplitN(b.prefix, "-", 2)[0], name, b.width, scheme))
-		if err := os.WriteFile(file, picture, 0o644); err != nil {
-			b.t.Fatal(err)
-		}
+	}
+	b.resize(driven)
+}
+
+func (b *tab) picture(name, scheme string) {
+	b.t.Helper()
+	if *pictures == "" {
+		return
+	}
+	picture := get(b, chromedp.FullScreenshot(100))
+	if err := os.MkdirAll(*pictures, 0o755); err != nil {
+		b.t.Fatal(err)
+	}
+	file := filepath.Join(*pictures, fmt.Sprintf("%s-%s-%d-%s.png", strings.SplitN(b.prefix, "-", 2)[0], name, b.width, scheme))
+	if err := os.WriteFile(file, picture, 0o644); err != nil {
+		b.t.Fatal(err)
+	}
+}
+
+// fits fails the test if the page is wider than the screen.
+func (b *tab) fits() {
+	b.t.Helper()
+	if get(b, chromedp.Evaluate[bool]("document.documentElement.scrollWidth > window.innerWidth")) {
+		b.t.Errorf("%s is wider than %d pixels", b.path(), b.width)
 	}
 }
 

@@ -72,69 +72,67 @@ func (b *tab) leave() {
 // one, from the first sign-in to the next.
 func TestJourneyKey(t *testing.T) {
 	t.Parallel()
-	everySize(t, func(t *testing.T, g *gate, size string) {
-		b := g.browse(t, size)
-		b.plugIn(false)
-		b.signIn("member@citadel.example", "/orders")
-		b.at("/.mfa/enroll/totp")
-		b.press(`a[href^="/.mfa/enroll/webauthn"]`)
-		b.at("/.mfa/enroll/webauthn")
-		b.shot("add")
-		b.submit("/.mfa/enroll/webauthn")
-		b.at("/.mfa/recovery-codes")
-		b.press(`main a[href="/orders"]`)
-		b.at("/orders", "in account citadel", "pwd,hwk,mfa")
-		b.open("/.mfa/profile/security")
-		b.at("/.mfa/profile/security", "Security key or passkey")
-		b.shot("security")
-		b.leave()
+	g := start(t)
+	b := g.browse(t, "phone")
+	b.plugIn(false)
+	b.signIn("member@citadel.example", "/orders")
+	b.at("/.mfa/enroll/totp")
+	b.press(`a[href^="/.mfa/enroll/webauthn"]`)
+	b.at("/.mfa/enroll/webauthn")
+	b.shot("add")
+	b.submit("/.mfa/enroll/webauthn")
+	b.at("/.mfa/recovery-codes")
+	b.press(`main a[href="/orders"]`)
+	b.at("/orders", "in account citadel", "pwd,hwk,mfa")
+	b.open("/.mfa/profile/security")
+	b.at("/.mfa/profile/security", "Security key or passkey")
+	b.shot("security")
+	b.leave()
 
-		b.signIn("member@citadel.example", "/orders")
-		b.at("/.mfa/challenge")
-		if b.visible("#code") {
-			t.Error("a code is asked of somebody who has no app")
-		}
-		b.shot("challenge")
-		b.submit("/.mfa/challenge/webauthn")
-		b.at("/orders", "pwd,hwk,mfa")
-	})
+	b.signIn("member@citadel.example", "/orders")
+	b.at("/.mfa/challenge")
+	if b.visible("#code") {
+		t.Error("a code is asked of somebody who has no app")
+	}
+	b.shot("challenge")
+	b.submit("/.mfa/challenge/webauthn")
+	b.at("/orders", "pwd,hwk,mfa")
 }
 
 // TestJourneyPasskey: a passkey is the whole sign-in; one that was removed is
 // none any more.
 func TestJourneyPasskey(t *testing.T) {
 	t.Parallel()
-	everySize(t, func(t *testing.T, g *gate, size string) {
-		b := g.browse(t, size)
-		b.signIn("member@aurora.example", "/")
-		b.withoutSuggestions()
-		b.plugIn(true)
-		b.addKey("This device")
-		b.at("/.mfa/recovery-codes")
-		b.leave()
+	g := start(t)
+	b := g.browse(t, "desk")
+	b.signIn("member@aurora.example", "/")
+	b.withoutSuggestions()
+	b.plugIn(true)
+	b.addKey("This device")
+	b.at("/.mfa/recovery-codes")
+	b.leave()
 
-		b.open("/orders")
-		b.at("/.mfa/login")
-		b.wait(`!document.querySelector("form[action$=passkey]").hidden`)
-		b.shot("login")
-		b.submit("/.mfa/login/passkey")
-		b.at("/orders", "in account aurora", "hwk,user,mfa")
-		b.open("/.mfa/profile/sessions")
-		b.at("/.mfa/profile/sessions", "passkey")
+	b.open("/orders")
+	b.at("/.mfa/login")
+	b.wait(`!document.querySelector("form[action$=passkey]").hidden`)
+	b.shot("login")
+	b.submit("/.mfa/login/passkey")
+	b.at("/orders", "in account aurora", "hwk,user,mfa")
+	b.open("/.mfa/profile/sessions")
+	b.at("/.mfa/profile/sessions", "passkey")
 
-		b.open("/.mfa/profile/security")
-		b.press(`form[action$="/remove"] button`)
-		b.press("button.danger.solid")
-		b.at("/.mfa/profile/security")
-		b.leave()
-		b.open("/orders")
-		b.submit("/.mfa/login/passkey")
-		b.at("/.mfa/login/passkey", "not accepted")
-		b.shot("login-refused")
-		if !b.visible("#email") {
-			t.Error("after a refused passkey there is no other way in")
-		}
-	})
+	b.open("/.mfa/profile/security")
+	b.press(`form[action$="/remove"] button`)
+	b.press("button.danger.solid")
+	b.at("/.mfa/profile/security")
+	b.leave()
+	b.open("/orders")
+	b.submit("/.mfa/login/passkey")
+	b.at("/.mfa/login/passkey", "not accepted")
+	b.shot("login-refused")
+	if !b.visible("#email") {
+		t.Error("after a refused passkey there is no other way in")
+	}
 }
 
 // TestJourneyAutofill: the identifier page asks the browser quietly, and a
@@ -162,124 +160,121 @@ func TestJourneyAutofill(t *testing.T) {
 // verification, and somebody else's key leave a page that still works.
 func TestJourneyKeyGoesWrong(t *testing.T) {
 	t.Parallel()
-	everySize(t, func(t *testing.T, g *gate, size string) {
-		b := g.browse(t, size)
-		b.signIn("member@citadel.example", "/orders")
-		b.enroll()
-		b.withoutSuggestions()
-		id := b.plugIn(true)
-		b.addKey("This device")
-		b.leave()
+	g := start(t)
+	b := g.browse(t, "desk")
+	b.signIn("member@citadel.example", "/orders")
+	b.enroll()
+	b.withoutSuggestions()
+	id := b.plugIn(true)
+	b.addKey("This device")
+	b.leave()
 
-		// The prompt fails, as it does when a person cancels it: here, on another
-		// device, which holds none of their keys.
-		c := g.browse(t, size)
-		c.withoutSuggestions()
-		c.plugIn(true)
-		c.totp = b.totp
-		c.signIn("member@citadel.example", "/orders")
-		c.at("/.mfa/challenge")
-		c.wait(`!document.querySelector("form[action$=webauthn]").hidden`)
-		c.do(chromedp.Click(chromedp.CSS("form[action$=webauthn] button")))
-		c.wait(`!document.querySelector(".key-failed").hidden`)
-		c.shot("cancelled")
-		c.at("/.mfa/challenge", "did not work, or was stopped")
-		c.answer()
-		c.at("/orders", "pwd,otp,mfa")
+	// The prompt fails, as it does when a person cancels it: here, on another
+	// device, which holds none of their keys.
+	c := g.browse(t, "desk")
+	c.withoutSuggestions()
+	c.plugIn(true)
+	c.totp = b.totp
+	c.signIn("member@citadel.example", "/orders")
+	c.at("/.mfa/challenge")
+	c.wait(`!document.querySelector("form[action$=webauthn]").hidden`)
+	c.do(chromedp.Click(chromedp.CSS("form[action$=webauthn] button")))
+	c.wait(`!document.querySelector(".key-failed").hidden`)
+	c.shot("cancelled")
+	c.at("/.mfa/challenge", "did not work, or was stopped")
+	c.answer()
+	c.at("/orders", "pwd,otp,mfa")
 
-		// An answer without user verification is none to a passkey's sign-in.
-		bad := true
-		command(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: id, IsBadUV: &bad})
-		b.open("/orders")
-		b.submit("/.mfa/login/passkey")
-		b.at("/.mfa/login/passkey", "not accepted")
-		good := false
-		command(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: id, IsBadUV: &good})
-		b.submit("/.mfa/login/passkey")
-		b.at("/orders", "hwk,user,mfa")
-		b.leave()
+	// An answer without user verification is none to a passkey's sign-in.
+	bad := true
+	command(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: id, IsBadUV: &bad})
+	b.open("/orders")
+	b.submit("/.mfa/login/passkey")
+	b.at("/.mfa/login/passkey", "not accepted")
+	good := false
+	command(b, webauthn.SetResponseOverrideBits, webauthn.SetResponseOverrideBitsParams{AuthenticatorID: id, IsBadUV: &good})
+	b.submit("/.mfa/login/passkey")
+	b.at("/orders", "hwk,user,mfa")
+	b.leave()
 
-		// Somebody else, who knows the password of another person, answers with
-		// a passkey of their own.
-		b.signIn("member@aurora.example", "/")
-		former := b.credentials(id)
-		b.addKey("Another's")
-		b.leave()
-		others := slices.DeleteFunc(b.credentials(id), func(c string) bool { return slices.Contains(former, c) })
-		if len(others) != 1 {
-			t.Fatalf("the authenticator has %q more", others)
-		}
-		b.signIn("member@citadel.example", "/orders")
-		b.at("/.mfa/challenge")
-		b.load(chromedp.Evaluate[chromedp.Void](`(async (id) => {
-			const form = document.querySelector("form[action$=webauthn]");
-			const options = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(form.dataset.keyGet));
-			options.allowCredentials = [{type: "public-key", id: Uint8Array.fromBase64(id)}];
-			const credential = await navigator.credentials.get({publicKey: options});
-			form.elements.response.value = JSON.stringify(credential.toJSON());
-			form.dataset.answered = "yes";
-			form.submit();
-		})("` + others[0] + `")`))
-		b.at("/.mfa/challenge/webauthn", "not accepted")
-		b.open("/orders")
-		b.at("/.mfa/challenge")
-	})
+	// Somebody else, who knows the password of another person, answers with
+	// a passkey of their own.
+	b.signIn("member@aurora.example", "/")
+	former := b.credentials(id)
+	b.addKey("Another's")
+	b.leave()
+	others := slices.DeleteFunc(b.credentials(id), func(c string) bool { return slices.Contains(former, c) })
+	if len(others) != 1 {
+		t.Fatalf("the authenticator has %q more", others)
+	}
+	b.signIn("member@citadel.example", "/orders")
+	b.at("/.mfa/challenge")
+	b.load(chromedp.Evaluate[chromedp.Void](`(async (id) => {
+		const form = document.querySelector("form[action$=webauthn]");
+		const options = PublicKeyCredential.parseRequestOptionsFromJSON(JSON.parse(form.dataset.keyGet));
+		options.allowCredentials = [{type: "public-key", id: Uint8Array.fromBase64(id)}];
+		const credential = await navigator.credentials.get({publicKey: options});
+		form.elements.response.value = JSON.stringify(credential.toJSON());
+		form.dataset.answered = "yes";
+		form.submit();
+	})("` + others[0] + `")`))
+	b.at("/.mfa/challenge/webauthn", "not accepted")
+	b.open("/orders")
+	b.at("/.mfa/challenge")
 }
 
 // TestJourneyOffer: who signs in with a code, on a device that holds passkeys, is
 // invited to add one; "Not now" is remembered there.
 func TestJourneyOffer(t *testing.T) {
 	t.Parallel()
-	everySize(t, func(t *testing.T, g *gate, size string) {
-		b := g.browse(t, size)
-		id := b.plugIn(true)
-		b.touch(id, false)
-		b.signIn("member@citadel.example", "/orders")
-		b.enroll()
-		b.leave()
-		b.signIn("member@citadel.example", "/orders")
-		b.answer()
-		b.at("/.mfa/enroll/offer")
-		b.shot("offer")
-		b.submit("/.mfa/enroll/later")
-		b.at("/orders", "pwd,otp,mfa")
-		b.leave()
-		b.signIn("member@citadel.example", "/orders")
-		b.answer()
-		b.at("/orders")
+	g := start(t)
+	b := g.browse(t, "phone")
+	id := b.plugIn(true)
+	b.touch(id, false)
+	b.signIn("member@citadel.example", "/orders")
+	b.enroll()
+	b.leave()
+	b.signIn("member@citadel.example", "/orders")
+	b.answer()
+	b.at("/.mfa/enroll/offer")
+	b.shot("offer")
+	b.submit("/.mfa/enroll/later")
+	b.at("/orders", "pwd,otp,mfa")
+	b.leave()
+	b.signIn("member@citadel.example", "/orders")
+	b.answer()
+	b.at("/orders")
 
-		c := g.browse(t, size) // another device of theirs
-		c.totp = b.totp
-		c.plugIn(true)
-		c.signIn("member@citadel.example", "/orders")
-		c.answer()
-		c.at("/.mfa/enroll/offer")
-		c.submit("/.mfa/enroll/webauthn")
-		c.at("/orders")
-	})
+	c := g.browse(t, "phone") // another device of theirs
+	c.totp = b.totp
+	c.plugIn(true)
+	c.signIn("member@citadel.example", "/orders")
+	c.answer()
+	c.at("/.mfa/enroll/offer")
+	c.submit("/.mfa/enroll/webauthn")
+	c.at("/orders")
 }
 
 // TestJourneyKeysOnly: an account that accepts keys only leads people who have
 // an app to add one, and their app opens the other accounts still.
 func TestJourneyKeysOnly(t *testing.T) {
 	t.Parallel()
-	everySize(t, func(t *testing.T, g *gate, size string) {
-		b := g.browse(t, size)
-		b.signIn("member@citadel.example", "/orders")
-		b.enroll()
-		b.open("/orders")
-		b.at("/orders", "pwd,otp,mfa")
-		g.mfa("policy", "citadel", "required", "--accept", "webauthn")
-		b.open("/orders?page=2")
-		b.at("/.mfa/enroll/webauthn", "Citadel Health accepts security keys and passkeys only")
-		b.shot("only")
-		b.plugIn(false)
-		b.submit("/.mfa/enroll/webauthn")
-		b.at("/orders", "pwd,hwk,mfa")
-		if out := g.mfa("explain", "--user", "member@citadel.example", "--account", "citadel", "--second", "totp"); !strings.Contains(out, "challenge") {
-			t.Errorf("explain says\n%s", out)
-		}
-	})
+	g := start(t)
+	b := g.browse(t, "phone")
+	b.signIn("member@citadel.example", "/orders")
+	b.enroll()
+	b.open("/orders")
+	b.at("/orders", "pwd,otp,mfa")
+	g.mfa("policy", "citadel", "required", "--accept", "webauthn")
+	b.open("/orders?page=2")
+	b.at("/.mfa/enroll/webauthn", "Citadel Health accepts security keys and passkeys only")
+	b.shot("only")
+	b.plugIn(false)
+	b.submit("/.mfa/enroll/webauthn")
+	b.at("/orders", "pwd,hwk,mfa")
+	if out := g.mfa("explain", "--user", "member@citadel.example", "--account", "citadel", "--second", "totp"); !strings.Contains(out, "challenge") {
+		t.Errorf("explain says\n%s", out)
+	}
 }
 
 // TestJourneyKeyWithoutScript: without JavaScript a person with an app and a key

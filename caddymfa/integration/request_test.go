@@ -9,11 +9,28 @@ import (
 	"testing"
 )
 
-// TestProgramsAndPeopleAreToldApart: a fetch gets JSON, a navigation is sent to
-// the page, and what a form posted is never lost without a word.
-func TestProgramsAndPeopleAreToldApart(t *testing.T) {
+// TestRequests sends one gate what people, programs and attackers send.
+func TestRequests(t *testing.T) {
 	t.Parallel()
 	g := start(t)
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, g *gate)
+	}{
+		{"programs and people are told apart", programsAndPeopleAreToldApart},
+		{"answers to bad requests", answersToBadRequests},
+		{"return stays here", returnStaysHere},
+		{"bad cookies are none", badCookiesAreNone},
+		{"unread bodies are not requests", unreadBodiesAreNotRequests},
+		{"health", health},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, g) })
+	}
+}
+
+// programsAndPeopleAreToldApart: a fetch gets JSON, a navigation is sent to
+// the page, and what a form posted is never lost without a word.
+func programsAndPeopleAreToldApart(t *testing.T, g *gate) {
 	p := g.person(t)
 
 	p.get("/orders?page=2").to(t, "/.mfa/login?return=%2Forders%3Fpage%3D2")
@@ -45,10 +62,8 @@ func TestProgramsAndPeopleAreToldApart(t *testing.T) {
 	p.ask(http.MethodPost, "/orders", "amount=7").is(t, 403, "was not saved")
 }
 
-// TestAnswersToBadRequests asks for what there is not, in ways that do not fit.
-func TestAnswersToBadRequests(t *testing.T) {
-	t.Parallel()
-	g := start(t)
+// answersToBadRequests asks for what there is not, in ways that do not fit.
+func answersToBadRequests(t *testing.T, g *gate) {
 	p := g.person(t)
 	for _, path := range []string{"/.mfa/nothing", "/.mfa/login/", "/.mfa/profile/nothing", "/.mfa/%00"} {
 		p.get(path).is(t, 404, "page")
@@ -109,10 +124,8 @@ func TestAnswersToBadRequests(t *testing.T) {
 	}
 }
 
-// TestReturnStaysHere: after signing in, nobody is led to another site.
-func TestReturnStaysHere(t *testing.T) {
-	t.Parallel()
-	g := start(t)
+// returnStaysHere: after signing in, nobody is led to another site.
+func returnStaysHere(t *testing.T, g *gate) {
 	for _, bad := range []string{
 		"//evil.example/", "/\\evil.example", "https://evil.example/", "javascript:alert(1)", "\\/evil.example", "/\t/evil.example",
 		"/%2f%2fevil.example", "/%5cevil.example", " //evil.example", "///evil.example", "/\x00", "http:evil.example", "/..//evil.example",
@@ -129,11 +142,9 @@ func TestReturnStaysHere(t *testing.T) {
 	p.signIn("member@aurora.example", "/a/b?c=d&e=%2F").is(t, 200, "GET /a/b")
 }
 
-// TestBadCookiesAreNone: whatever a cookie holds, its owner is signed out, and
+// badCookiesAreNone: whatever a cookie holds, its owner is signed out, and
 // nothing fails.
-func TestBadCookiesAreNone(t *testing.T) {
-	t.Parallel()
-	g := start(t)
+func badCookiesAreNone(t *testing.T, g *gate) {
 	p := g.person(t)
 	p.signIn("member@aurora.example", "/").is(t, 200)
 	good := p.cookie("mfa")
@@ -172,11 +183,9 @@ func TestBadCookiesAreNone(t *testing.T) {
 	}
 }
 
-// TestUnreadBodiesAreNotRequests: a body that the gate refuses to read must not
+// unreadBodiesAreNotRequests: a body that the gate refuses to read must not
 // be taken for the next request on the connection (request smuggling).
-func TestUnreadBodiesAreNotRequests(t *testing.T) {
-	t.Parallel()
-	g := start(t)
+func unreadBodiesAreNotRequests(t *testing.T, g *gate) {
 	host := strings.TrimPrefix(g.address, "http://")
 	smuggled := "GET /.mfa/health HTTP/1.1\r\nHost: " + host + "\r\n\r\n"
 	chunk := fmt.Sprintf("%x\r\n%s\r\n0\r\n\r\n", len(smuggled), smuggled)
@@ -195,10 +204,8 @@ func TestUnreadBodiesAreNotRequests(t *testing.T) {
 	}
 }
 
-// TestHealth answers machines.
-func TestHealth(t *testing.T) {
-	t.Parallel()
-	g := start(t)
+// health answers machines.
+func health(t *testing.T, g *gate) {
 	p := g.person(t)
 	if pg := p.get("/.mfa/health").is(t, 200); len(pg.body) > 100 {
 		t.Errorf("health says %s", pg.body)
