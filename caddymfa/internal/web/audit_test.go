@@ -2,6 +2,7 @@ package web
 
 import (
 	"encoding/csv"
+	"errors"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -147,14 +148,16 @@ func TestExportHoldsNoFormulas(t *testing.T) {
 	for _, name := range []string{"=1+1", "+1", "-1", "@SUM(A1)", "\t=1", "\r=1", "\n=1", "＝1", "=cmd|' /C calc'!A0"} {
 		party := admin.Party{Kind: admin.Person, Name: name, Email: name}
 		var text strings.Builder
-		out := csv.NewWriter(&text)
-		out.Write(auditRecord(admin.Entry{Action: name, Reason: name, Actor: party, User: party, Network: name, Detail: name}))
-		out.Flush()
-		cells, err := csv.NewReader(strings.NewReader(text.String())).Read()
-		if err != nil || len(cells) != len(auditColumns) {
-			t.Fatalf("%q: %v, %q", name, err, cells)
+		write, end := csvOf(auditColumns, auditRecord).begin(&text)
+		err := errors.Join(write(admin.Entry{Action: name, Reason: name, Actor: party, User: party, Network: name, Detail: name}), end())
+		if err != nil {
+			t.Fatal(err)
 		}
-		for i, cell := range cells {
+		rows, err := csv.NewReader(strings.NewReader(text.String())).ReadAll()
+		if err != nil || len(rows) != 2 || len(rows[1]) != len(auditColumns) {
+			t.Fatalf("%q: %v, %q", name, err, rows)
+		}
+		for i, cell := range rows[1] {
 			if cell != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(cell)[0]) {
 				t.Errorf("%s begins like a formula: %q", auditColumns[i], cell)
 			}

@@ -1,14 +1,11 @@
 package web
 
 import (
-	"encoding/csv"
-	"encoding/json"
 	"errors"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/internal/admin"
@@ -81,8 +78,7 @@ func (f AuditForm) query() (q admin.AuditQuery, ok bool) {
 	return q, true
 }
 
-// exportAudit answers with all rows that were asked for, as they are read. An
-// error after the first row can only break the answer off.
+// exportAudit answers with all rows that were asked for, as they are read.
 func (c *call) exportAudit() error {
 	who, done, err := c.administer(false, "/admin/audit")
 	if done || err != nil {
@@ -95,57 +91,16 @@ func (c *call) exportAudit() error {
 		c.message(MessageBadRequest)
 		return nil
 	}
-	begun := false
-	begin := func(kind string) {
-		begun = true
-		h := c.w.Header()
-		h.Set("Content-Type", kind)
-		h.Set("Content-Disposition", `attachment; filename="audit-`+who.Account+"."+format+`"`)
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
+	file := csvOf(auditColumns, auditRecord)
+	if format == "jsonl" {
+		file = jsonLines[admin.Entry]()
 	}
-	var write func(admin.Entry) error
-	finish := func() error { return nil }
-	if format == "csv" {
-		out := csv.NewWriter(c.w)
-		write = func(e admin.Entry) error {
-			if !begun {
-				begin("text/csv; charset=utf-8")
-				out.Write(auditColumns)
-			}
-			return out.Write(auditRecord(e))
-		}
-		finish = func() error {
-			if !begun {
-				begin("text/csv; charset=utf-8")
-				out.Write(auditColumns)
-			}
-			out.Flush()
-			return out.Error()
-		}
-	} else {
-		out := json.NewEncoder(c.w)
-		write = func(e admin.Entry) error {
-			if !begun {
-				begin("application/jsonl")
-			}
-			return out.Encode(e)
-		}
-	}
-	err = c.s.Admin.ExportAudit(c.r.Context(), who, q, write)
-	switch {
-	case err == nil:
-		if !begun && format != "csv" {
-			begin("application/jsonl")
-		}
-		return finish()
-	case errors.Is(err, storage.ErrNotFound) && !begun:
+	err = send(c, "audit-"+who.Account+"."+format, file, func(write func(admin.Entry) error) error {
+		return c.s.Admin.ExportAudit(c.r.Context(), who, q, write)
+	})
+	if errors.Is(err, storage.ErrNotFound) {
 		c.message(MessageNotFound)
 		return nil
-	case begun:
-		// What was sent so far must not pass for the whole.
-		c.s.Fault(c.r, "exporting the audit", err)
-		panic(http.ErrAbortHandler)
 	}
 	return err
 }
@@ -153,21 +108,8 @@ func (c *call) exportAudit() error {
 var auditColumns = []string{"id", "at", "action", "outcome", "reason", "actor_kind", "actor", "actor_email", "user_kind", "user", "user_email", "network", "detail"}
 
 func auditRecord(e admin.Entry) []string {
-	record := []string{
+	return []string{
 		strconv.FormatInt(e.ID, 10), e.At.Format(time.RFC3339), e.Action, e.Outcome, e.Reason,
 		string(e.Actor.Kind), e.Actor.Name, e.Actor.Email, string(e.User.Kind), e.User.Name, e.User.Email, e.Network, e.Detail,
 	}
-	for i, cell := range record {
-		record[i] = harmless(cell)
-	}
-	return record
-}
-
-// harmless keeps a cell from being a formula: spreadsheets run what begins like
-// one, and people choose their own names.
-func harmless(cell string) string {
-	if cell != "" && strings.ContainsRune("=+-@\t\r\n＝＋－＠", []rune(cell)[0]) {
-		return "'" + cell
-	}
-	return cell
 }

@@ -1,7 +1,6 @@
 package web
 
 import (
-	"encoding/csv"
 	"errors"
 	"net/http"
 	"net/url"
@@ -223,44 +222,17 @@ func (c *call) postRemoveMember() error {
 var peopleColumns = []string{"email", "name", "role", "state", "second_factor", "overdue", "authenticators", "since", "last_used",
 	"last_sign_in", "company_sign_in", "amr", "acr"}
 
-// exportPeople answers with everybody who was asked for, as they are read. An
-// error after the first row can only break the answer off.
+// exportPeople answers with everybody who was asked for, as they are read.
 func (c *call) exportPeople() error {
 	who, done, err := c.administer(false, "/admin/people")
 	if done || err != nil {
 		return err
 	}
-	begun := false
-	out := csv.NewWriter(c.w)
-	begin := func() {
-		h := c.w.Header()
-		h.Set("Content-Type", "text/csv; charset=utf-8")
-		h.Set("Content-Disposition", `attachment; filename="people-`+who.Account+`.csv"`)
-		h.Set("Cache-Control", "no-store")
-		h.Set("X-Content-Type-Options", "nosniff")
-		out.Write(peopleColumns)
-		begun = true
-	}
 	q := peopleQuery(c.r.URL.Query())
 	q.After = ""
-	err = c.s.Admin.ExportPeople(c.r.Context(), who, q, func(m admin.Member) error {
-		if !begun {
-			begin()
-		}
-		return out.Write(personRecord(m))
+	return send(c, "people-"+who.Account+".csv", csvOf(peopleColumns, personRecord), func(write func(admin.Member) error) error {
+		return c.s.Admin.ExportPeople(c.r.Context(), who, q, write)
 	})
-	if err != nil {
-		if begun { // what was sent so far must not pass for the whole
-			c.s.Fault(c.r, "exporting people", err)
-			panic(http.ErrAbortHandler)
-		}
-		return err
-	}
-	if !begun {
-		begin()
-	}
-	out.Flush()
-	return out.Error()
 }
 
 func personRecord(m admin.Member) []string {
@@ -274,10 +246,6 @@ func personRecord(m admin.Member) []string {
 	if m.Overdue {
 		overdue = "yes"
 	}
-	record := []string{m.Email, m.Name, m.Role.String(), m.State.String(), string(m.Coverage), overdue,
+	return []string{m.Email, m.Name, m.Role.String(), m.State.String(), string(m.Coverage), overdue,
 		strings.ReplaceAll(m.Enrolled.String(), ",", " "), at(m.Since), at(m.Used), at(m.SignedIn), m.ProviderName, m.ProviderAMR, m.ProviderACR}
-	for i, cell := range record {
-		record[i] = harmless(cell)
-	}
-	return record
 }
