@@ -2,10 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/hmac"
-	"crypto/sha1" // what authenticator apps use
-	"encoding/base32"
-	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +9,9 @@ import (
 	"regexp"
 	"strings"
 	"time"
+
+	"github.com/pquerna/otp"
+	"github.com/pquerna/otp/totp"
 )
 
 const (
@@ -32,7 +31,7 @@ type person struct {
 	site    string
 	email   string
 	cookies map[string]string
-	secret  []byte // of the authenticator app
+	secret  string // of the authenticator app
 	step    int64  // of the last code shown
 }
 
@@ -111,10 +110,14 @@ func (p *person) signIn(ctx context.Context) error {
 	if err := p.post(ctx, "/.mfa/login/password", "/.mfa/login/password", "password", password); err != nil {
 		return err
 	}
-	if p.secret == nil {
+	if p.secret == "" {
 		return nil
 	}
-	return p.post(ctx, "/.mfa/challenge", "/.mfa/challenge/totp", "code", p.code())
+	code, err := p.code(ctx)
+	if err != nil {
+		return err
+	}
+	return p.post(ctx, "/.mfa/challenge", "/.mfa/challenge/totp", "code", code)
 }
 
 // enroll sets up an authenticator app, with the code of the step before, so that
@@ -131,35 +134,42 @@ func (p *person) enroll(ctx context.Context) error {
 	if found == nil {
 		return fmt.Errorf("no key is shown: %d to %q", a.status, a.location)
 	}
-	secret, err := base32.StdEncoding.WithPadding(base32.NoPadding).DecodeString(strings.ReplaceAll(found[1], " ", ""))
+	secret := strings.ReplaceAll(found[1], " ", "")
+	p.step = time.Now().Unix()/period - 1
+	former, err := code(secret, p.step)
 	if err != nil {
 		return err
 	}
-	p.step = time.Now().Unix()/30 - 1
-	if err := p.send(ctx, a, "/.mfa/enroll/totp", "code", code(secret, p.step)); err != nil {
+	if err := p.send(ctx, a, "/.mfa/enroll/totp", "code", former); err != nil {
 		return err
 	}
 	p.secret = secret
 	return nil
 }
 
+// period is how long an authenticator app shows a code, in seconds.
+const period = 30
+
 // code is one that was not shown before, and counts: it waits for the next one if
 // it has to.
-func (p *person) code() string {
-	for time.Now().Unix()/30 <= p.step {
-		time.Sleep(time.Until(time.Unix((p.step+1)*30, 0)))
+func (p *person) code(ctx context.Context) (string, error) {
+	if wait := time.Until(time.Unix((p.step+1)*period, 0)); wait > 0 {
+		next := time.NewTimer(wait)
+		defer next.Stop()
+		select {
+		case <-next.C:
+		case <-ctx.Done():
+			return "", ctx.Err()
+		}
 	}
-	p.step = time.Now().Unix() / 30
+	p.step = time.Now().Unix() / period
 	return code(p.secret, p.step)
 }
 
-// code is what an authenticator app shows in a time step (RFC 6238).
-func code(secret []byte, step int64) string {
-	mac := hmac.New(sha1.New, secret)
-	mac.Write(binary.BigEndian.AppendUint64(nil, uint64(step)))
-	sum := mac.Sum(nil)
-	at := sum[len(sum)-1] & 15
-	return fmt.Sprintf("%06d", binary.BigEndian.Uint32(sum[at:])&(1<<31-1)%1_000_000)
+// code is what an authenticator app shows in a time step.
+func code(secret string, step int64) (string, error) {
+	return totp.GenerateCodeCustom(secret, time.Unix(step*period, 0),
+		totp.ValidateOpts{Period: period, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
 }
 
 // enter asks for the guarded page, which must be there.

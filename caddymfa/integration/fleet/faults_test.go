@@ -159,7 +159,7 @@ func TestFaults(t *testing.T) {
 				refused := w.count(func(v visit) bool { return during(v) && !v.entered })
 				t.Logf("%s let in %d (%d of them after the first second) and refused %d", n.name, in, late, refused)
 				if does == serves && refused > 0 {
-					t.Errorf("%s refused %d visits", n.name, refused)
+					t.Errorf("%s refused %d visits, and said last: %s", n.name, refused, n.trouble())
 				}
 				if does == refuses && late > 0 {
 					t.Errorf("%s let in %d visits that began when nothing could be known", n.name, late)
