@@ -41,7 +41,7 @@
 //	  ldap/           Active Directory: the guest mfa.identity.ldap
 //	  oidc/           OpenID Connect: the guest mfa.identity.oidc; idptest is a provider for tests
 //	notify/           the contract of what carries mails
-//	  smtp/           a mail server: the guest mfa.notifiers.smtp
+//	  smtp/           a mail server: the guest mfa.notifiers.smtp; smtptest is one for tests
 //	internal/
 //	  audit/          the chain of what happened, and whether it is whole
 //	  api/            what an account's own programs may do, with tokens

@@ -71,7 +71,7 @@ func (g *gate) browse(t *testing.T, size string) *tab {
 	if err := chromedp.Do(ctx); err != nil {
 		t.Fatalf("opening a tab: %v", err)
 	}
-	ctx, cancel = context.WithTimeout(ctx, 3*time.Minute)
+	ctx, cancel = context.WithTimeout(ctx, 6*time.Minute)
 	t.Cleanup(cancel)
 	b := &tab{t: t, g: g, ctx: ctx, prefix: strings.ReplaceAll(t.Name(), "/", "-")}
 	err := chromedp.Listen(ctx, func(event any) {
