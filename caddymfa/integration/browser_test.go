@@ -155,6 +155,12 @@ func (b *tab) load(actions ...chromedp.Action[chromedp.Void]) {
 
 func (b *tab) open(path string) { b.t.Helper(); b.load(chromedp.Navigate(b.g.address + path)) }
 
+// openAll opens whatever can be opened on the page.
+func (b *tab) openAll() {
+	b.t.Helper()
+	b.run(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+}
+
 // fill types into a field, in place of what is there.
 func (b *tab) fill(selector, value string) {
 	b.t.Helper()

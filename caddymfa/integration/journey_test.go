@@ -123,7 +123,7 @@ func profile(t *testing.T, b *tab) {
 	b.open("/.mfa/profile/security")
 	b.at("/.mfa/profile/security", "Old tablet")
 	b.shot("security")
-	b.run(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+	b.openAll()
 	b.shot("security-open")
 	b.run(`[...document.querySelectorAll("form[action$=rename]")].find(f => f.elements.name.value == "Old tablet").elements.name.id = "renamed"`)
 	b.fill("#renamed", "New tablet")
@@ -138,7 +138,7 @@ func profile(t *testing.T, b *tab) {
 		t.Error("the removed authenticator is still there")
 	}
 	b.totp = first
-	b.run(`document.querySelectorAll("details").forEach(d => d.open = true)`)
+	b.openAll()
 	b.submit("/.mfa/profile/security/recovery-codes")
 	b.at("/.mfa/recovery-codes")
 }
@@ -150,6 +150,7 @@ func TestJourneySuggested(t *testing.T) {
 	b := g.browse(t, "desk")
 	b.signIn("member@borealis.example", "/orders")
 	b.at("/.mfa/suggest", "Borealis Logistics")
+	b.openAll()
 	b.shot("suggest")
 	b.submit("/.mfa/suggest/later")
 	b.at("/orders", "in account borealis")
