@@ -13,12 +13,13 @@ help: ## show this list
 given := $(GOFLAGS)
 
 # One set of flags for all steps compiles everything once. The race detector needs
-# cgo. It is kept out of SQLite, which is C that a program turned into Go, and of
-# what computes password hashes: it finds nothing about us there, and makes each
-# step many times slower. GOFLAGS of the environment applies to every step.
+# cgo. It is kept out of SQLite, which is C that a program turned into Go, of what
+# computes password hashes, and of the decision, which is pure and is tried on
+# every input: it finds nothing there, and makes each step many times slower.
+# GOFLAGS of the environment applies to every step.
 test deps check unit: export CGO_ENABLED = 1
-check unit: export GOFLAGS := $(given) -race $(patsubst %,-gcflags=%=-race=false,\
-	modernc.org/sqlite/lib golang.org/x/crypto/argon2 golang.org/x/crypto/blowfish)
+check unit: export GOFLAGS := $(given) -race -ldflags=-w $(patsubst %,-gcflags=%=-race=false,\
+	modernc.org/sqlite/lib golang.org/x/crypto/argon2 golang.org/x/crypto/blowfish github.com/caddymfa/gateway/caddymfa/mfa)
 
 test: ## install what is missing, check the code, run every test
 	@.ci/deps

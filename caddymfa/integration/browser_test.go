@@ -58,7 +58,11 @@ func (g *gate) browse(t *testing.T, size string) *tab {
 	t.Helper()
 	chromium.once.Do(func() {
 		options := append(chromedp.DefaultExecAllocatorOptions[:],
-			chromedp.NoSandbox, chromedp.DisableGPU) // in containers, tests run as root
+			chromedp.NoSandbox, chromedp.DisableGPU, // in containers, tests run as root
+			// A process for each site, and one in reserve, is a protection of the
+			// browser's, which costs most of the time here.
+			chromedp.Flag("disable-site-isolation-trials", true),
+			chromedp.Flag("disable-features", "Translate,IsolateOrigins,site-per-process,SpareRendererForSitePerProcess,BackForwardCache"))
 		allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 		chromium.ctx, chromium.cancel = chromedp.NewContext(allocator)
 		chromium.err = chromedp.Do(chromium.ctx)

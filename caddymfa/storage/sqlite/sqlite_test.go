@@ -1,12 +1,9 @@
 package sqlite
 
 import (
-	"path/filepath"
 	"testing"
 
-	"github.com/caddymfa/gateway/caddymfa/storage"
 	"github.com/caddymfa/gateway/caddymfa/storage/sqlstore"
-	"github.com/caddymfa/gateway/caddymfa/storage/storagetest"
 )
 
 // opened opens a database that is closed when the test ends.
@@ -32,10 +29,4 @@ func migrated(t *testing.T, path string) *sqlstore.Store {
 		t.Fatal(err)
 	}
 	return store
-}
-
-func TestContract(t *testing.T) {
-	storagetest.Run(t, func(t *testing.T) storage.Storage {
-		return migrated(t, filepath.Join(t.TempDir(), "mfa.db"))
-	})
 }
