@@ -42,7 +42,7 @@ func TestCommandConnectsProviders(t *testing.T) {
 	}
 	// What was never tested leads nobody anywhere.
 	s.ok("domain", "claim", "acme", "acme.example")
-	s.fails("", "test the identity provider first", "domain", "link", "acme", "acme.example", directory)
+	s.fails("", "nobody has signed in through the identity provider as a test", "domain", "link", "acme", "acme.example", directory)
 	s.fails("her password", "could not be asked", "provider", "test", "acme", directory, "ana@acme.example", "--stdin")
 	s.fails("her password", "takes no passwords", "provider", "test", "acme", id, "ana@acme.example", "--stdin")
 	s.fails("", "there is no terminal", "provider", "test", "acme", directory, "ana@acme.example")
