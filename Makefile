@@ -16,8 +16,10 @@ given := $(GOFLAGS)
 # cgo. It is kept out of SQLite, which is C that a program turned into Go, of what
 # computes password hashes, and of the decision, which is pure and is tried on
 # every input: it finds nothing there, and makes each step many times slower.
-# GOFLAGS of the environment applies to every step.
+# A program under the race detector would sleep for a second before it ends. GOFLAGS
+# of the environment applies to every step.
 test deps check unit: export CGO_ENABLED = 1
+check unit: export GORACE = atexit_sleep_ms=0
 check unit: export GOFLAGS := $(given) -race -ldflags=-w $(patsubst %,-gcflags=%=-race=false,\
 	modernc.org/sqlite/lib golang.org/x/crypto/argon2 golang.org/x/crypto/blowfish github.com/caddymfa/gateway/caddymfa/mfa)
 
@@ -37,7 +39,7 @@ check: ## gofmt, go vet and staticcheck
 	.cache/bin/staticcheck ./... ./.ci/testall
 
 unit: ## every test, with the race detector; a skipped test fails
-	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -vet=off -timeout 40m ./... ./.ci/testall
+	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -vet=off -timeout 40m -parallel 4 ./... ./.ci/testall
 
 fleet: ## the tests of several nodes, as often as the figures in docs/postgresql.md were taken
 	$(GO) test -vet=off -v -count 1 -timeout 2h ./caddymfa/integration/fleet -trials 200 -rounds 1000
