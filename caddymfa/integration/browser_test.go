@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/url"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -63,6 +64,10 @@ func (g *gate) browse(t *testing.T, size string) *tab {
 			// browser's, which costs most of the time here.
 			chromedp.Flag("disable-site-isolation-trials", true),
 			chromedp.Flag("disable-features", "Translate,IsolateOrigins,site-per-process,SpareRendererForSitePerProcess,BackForwardCache"))
+		// Where Debian puts Chromium without its windows, which costs less.
+		if shell, err := exec.LookPath("chromium-headless-shell"); err == nil {
+			options = append(options, chromedp.ExecPath(shell))
+		}
 		allocator, _ := chromedp.NewExecAllocator(context.Background(), options...)
 		chromium.ctx, chromium.cancel = chromedp.NewContext(allocator)
 		chromium.err = chromedp.Do(chromium.ctx)
@@ -228,6 +233,17 @@ func (b *tab) visible(selector string) bool {
 func (b *tab) wait(expression string) {
 	b.t.Helper()
 	b.g.until(expression, func() bool { return get(b, chromedp.Evaluate[bool](expression)) })
+}
+
+// arrive waits until the browser has gone to a path of itself, and shows it. What
+// is asked of a page that is being left fails, and means nothing.
+func (b *tab) arrive(path string) {
+	b.t.Helper()
+	there := chromedp.Evaluate[bool](fmt.Sprintf(`location.pathname === %q && document.readyState === "complete"`, path))
+	b.g.until("the browser shows "+path, func() bool {
+		shown, err := chromedp.Run(b.ctx, there)
+		return err == nil && shown
+	})
 }
 
 // shot looks at the page as it is shown now, on every size of screen, in light
