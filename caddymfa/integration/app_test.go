@@ -55,11 +55,28 @@ func echo(t *testing.T) string {
 	return s.Listener.Addr().String()
 }
 
-// TestIdentityIsOurs sends every identity header in many spellings, as a client
-// that wants to be somebody else, and looks at what the app gets.
-func TestIdentityIsOurs(t *testing.T) {
+// TestApp stands between people and one app.
+func TestApp(t *testing.T) {
 	t.Parallel()
-	g := start(t, in(echo(t)), replace("\n\tmfa\n", "\n\tmfa {\n\t\tpublic /public/*\n\t}\n"))
+	g := start(t, in(echo(t)), replace("\n\tmfa\n", "\n\tlog\n\tmfa {\n\t\tpublic /public/*\n\t}\n"+
+		"\theader >X-Who \"{http.auth.user.id} {http.auth.user.email} {http.auth.user.account} {http.auth.user.role} {http.auth.user.amr}\"\n"))
+	for _, test := range []struct {
+		name string
+		run  func(t *testing.T, g *gate)
+	}{
+		{"identity is ours", identityIsOurs},
+		{"the app cannot touch our cookies", appCannotTouchOurCookies},
+		{"bodies pass", bodiesPass},
+		{"upgrades pass", upgradesPass},
+		{"placeholders and access log", placeholdersAndAccessLog},
+	} {
+		t.Run(test.name, func(t *testing.T) { test.run(t, g) })
+	}
+}
+
+// identityIsOurs sends every identity header in many spellings, as a client that
+// wants to be somebody else, and looks at what the app gets.
+func identityIsOurs(t *testing.T, g *gate) {
 	p := g.person(t)
 	p.signIn("member@aurora.example", "/").is(t, 200)
 	host := strings.TrimPrefix(g.address, "http://")
@@ -135,10 +152,8 @@ func checkAssertion(t *testing.T, g *gate, token, user string) {
 	}
 }
 
-// TestAppCannotTouchOurCookies: what the app sets is its own.
-func TestAppCannotTouchOurCookies(t *testing.T) {
-	t.Parallel()
-	g := start(t, in(echo(t)))
+// appCannotTouchOurCookies: what the app sets is its own.
+func appCannotTouchOurCookies(t *testing.T, g *gate) {
 	p := g.person(t)
 	p.signIn("member@aurora.example", "/").is(t, 200)
 	before := p.cookie("mfa")
@@ -152,10 +167,8 @@ func TestAppCannotTouchOurCookies(t *testing.T) {
 	p.get("/").is(t, 200)
 }
 
-// TestBodiesPass: a large upload arrives whole.
-func TestBodiesPass(t *testing.T) {
-	t.Parallel()
-	g := start(t, in(echo(t)))
+// bodiesPass: a large upload arrives whole.
+func bodiesPass(t *testing.T, g *gate) {
 	p := g.person(t)
 	p.signIn("member@aurora.example", "/").is(t, 200)
 	body := strings.Repeat("0123456789abcdef", 4<<20) // 64 MiB
@@ -166,45 +179,8 @@ func TestBodiesPass(t *testing.T) {
 	}
 }
 
-// TestStreamsPass: what the app flushes reaches the client before the app goes
-// on.
-func TestStreamsPass(t *testing.T) {
-	t.Parallel()
-	step := make(chan struct{})
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header().Set("Content-Type", "text/event-stream")
-		for i := range 3 {
-			fmt.Fprintf(w, "data: %d\n", i)
-			w.(http.Flusher).Flush()
-			select {
-			case <-step:
-			case <-r.Context().Done():
-				return
-			}
-		}
-	}))
-	t.Cleanup(s.Close)
-	g := start(t, in(s.Listener.Addr().String()))
-	p := g.person(t)
-	p.signIn("member@aurora.example", "/.mfa/profile").is(t, 200)
-	res, err := p.client.Get(g.address + "/events")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer res.Body.Close()
-	lines := bufio.NewScanner(res.Body)
-	for i := range 3 {
-		if !lines.Scan() || lines.Text() != fmt.Sprintf("data: %d", i) {
-			t.Fatalf("line %d is %q, %v", i, lines.Text(), lines.Err())
-		}
-		step <- struct{}{}
-	}
-}
-
-// TestUpgradesPass talks through a WebSocket's connection, both ways.
-func TestUpgradesPass(t *testing.T) {
-	t.Parallel()
-	g := start(t, in(echo(t)))
+// upgradesPass talks through a WebSocket's connection, both ways.
+func upgradesPass(t *testing.T, g *gate) {
 	p := g.person(t)
 	p.signIn("member@aurora.example", "/").is(t, 200)
 	host := strings.TrimPrefix(g.address, "http://")
@@ -249,10 +225,8 @@ func publicKey(x, y string) (*ecdsa.PublicKey, error) {
 	return ecdsa.ParseUncompressedPublicKey(elliptic.P256(), slices.Concat([]byte{4}, xs, ys))
 }
 
-// TestPlaceholdersAndAccessLog: what the configuration around the gate can use.
-func TestPlaceholdersAndAccessLog(t *testing.T) {
-	t.Parallel()
-	g := start(t, in(echo(t)), replace("\n\tmfa\n", "\n\tlog\n\tmfa\n\theader >X-Who \"{http.auth.user.id} {http.auth.user.email} {http.auth.user.account} {http.auth.user.role} {http.auth.user.amr}\"\n"))
+// placeholdersAndAccessLog: what the configuration around the gate can use.
+func placeholdersAndAccessLog(t *testing.T, g *gate) {
 	p := g.person(t)
 	p.get("/x").is(t, 303)
 	p.signIn("member@aurora.example", "/").is(t, 200)
@@ -263,5 +237,40 @@ func TestPlaceholdersAndAccessLog(t *testing.T) {
 	}
 	for _, field := range []string{`"mfa":"no_session"`, `"mfa":"policy_optional"`, `"user_id":"` + id + `"`} {
 		g.until("the access log has "+field, func() bool { return strings.Contains(g.log.String(), field) })
+	}
+}
+
+// TestStreamsPass: what the app flushes reaches the client before the app goes
+// on.
+func TestStreamsPass(t *testing.T) {
+	t.Parallel()
+	step := make(chan struct{})
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "text/event-stream")
+		for i := range 3 {
+			fmt.Fprintf(w, "data: %d\n", i)
+			w.(http.Flusher).Flush()
+			select {
+			case <-step:
+			case <-r.Context().Done():
+				return
+			}
+		}
+	}))
+	t.Cleanup(s.Close)
+	g := start(t, in(s.Listener.Addr().String()))
+	p := g.person(t)
+	p.signIn("member@aurora.example", "/.mfa/profile").is(t, 200)
+	res, err := p.client.Get(g.address + "/events")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer res.Body.Close()
+	lines := bufio.NewScanner(res.Body)
+	for i := range 3 {
+		if !lines.Scan() || lines.Text() != fmt.Sprintf("data: %d", i) {
+			t.Fatalf("line %d is %q, %v", i, lines.Text(), lines.Err())
+		}
+		step <- struct{}{}
 	}
 }
