@@ -151,7 +151,7 @@ func TestJourneyAutofill(t *testing.T) {
 		t.Fatal("this Chromium has no suggestions of passkeys")
 	}
 	b.touch(id, true) // the suggestion is chosen
-	b.open("/.mfa/login?return=/orders")
+	b.run("location.reload()")
 	b.arrive("/orders")
 	b.at("/orders", "hwk,user,mfa")
 }

@@ -18,9 +18,12 @@ func at(page, name, value string) string {
 
 func domainAt(name string) string { return at("/admin/sso/domain", "name", name) }
 
-// version is the one that the form was made for. Nonsense is nobody's.
-func (c *call) version() int64 {
-	n, err := strconv.ParseInt(c.form.Get("version"), 10, 64)
+// version is the one that the form was made for.
+func (c *call) version() int64 { return versionOf(c.form) }
+
+// versionOf is the version in a form. Nonsense is nobody's.
+func versionOf(form url.Values) int64 {
+	n, err := strconv.ParseInt(form.Get("version"), 10, 64)
 	if err != nil {
 		return -1
 	}
@@ -83,11 +86,11 @@ func (c *call) showClaim() error {
 	if done || err != nil {
 		return err
 	}
-	return c.show(http.StatusOK, AdminClaim{Chrome: c.chrome()})
+	return c.show(http.StatusOK, AdminClaim{Chrome: c.chrome(), Domain: c.kept().Get("domain")})
 }
 
 func (c *call) postClaim() error {
-	actor, done, err := c.administer(true, "/admin/sso/claim")
+	actor, done, err := c.administer(true, c.keep("/admin/sso/claim", "domain"))
 	if done || err != nil {
 		return err
 	}

@@ -83,7 +83,7 @@ func (c *call) showPerson() error {
 }
 
 func (c *call) showInvite() error {
-	_, done, err := c.administer(false, "/admin/people/invite")
+	_, done, err := c.administer(true, "/admin/people/invite")
 	if done || err != nil {
 		return err
 	}

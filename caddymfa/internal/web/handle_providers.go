@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"net/http"
+	"net/url"
 	"strconv"
 	"strings"
 	"time"
@@ -66,13 +67,19 @@ func (c *call) showAdminProvider() error {
 			c.message(MessageNotFound)
 			return nil
 		}
-		return c.providerPage(http.StatusOK, actor, AdminProvider{})
+		fields, _, _ := typedProvider(c.kept())
+		return c.providerPage(http.StatusOK, actor, AdminProvider{Form: fields})
 	}
 	p, err := c.s.Admin.Provider(c.r.Context(), actor.Account, id)
 	if err != nil {
 		return c.notAdministered(err, "/admin/sso")
 	}
-	return c.providerPage(http.StatusOK, actor, AdminProvider{Provider: ProviderRow{ID: id}, Form: fieldsOf(p), Version: p.Version, Secret: p.Secret})
+	v := AdminProvider{Provider: ProviderRow{ID: id}, Form: fieldsOf(p), Version: p.Version, Secret: p.Secret}
+	if kept := c.kept(); kept != nil {
+		fields, form, _ := typedProvider(kept)
+		v.Form, v.Version = fields, form.Version
+	}
+	return c.providerPage(http.StatusOK, actor, v)
 }
 
 // providerPage fills in what does not depend on what was typed.
@@ -108,9 +115,14 @@ func fieldsOf(p admin.Provider) ProviderFields {
 	return f
 }
 
+// providerTyped are the fields of the form that outlive a challenge: all but the
+// secret.
+var providerTyped = []string{"version", "name", "issuer", "client_id", "public", "join", "tenants", "scopes", "acr_values", "mfa_acr_values",
+	"max_age", "prompt", "email_claim", "email_verified_claim", "assume_email", "name_claim", "groups_claim"}
+
 // typedProvider reads the form. It never keeps the secret for the page.
-func (c *call) typedProvider() (f ProviderFields, form admin.ProviderForm, problem Text) {
-	text := func(name string) string { return strings.TrimSpace(c.form.Get(name)) }
+func typedProvider(typed url.Values) (f ProviderFields, form admin.ProviderForm, problem Text) {
+	text := func(name string) string { return strings.TrimSpace(typed.Get(name)) }
 	f = ProviderFields{
 		Name: text("name"), Issuer: text("issuer"), ClientID: text("client_id"), Public: text("public") != "", Join: text("join") != "",
 		Tenants: text("tenants"), Scopes: text("scopes"), ACRValues: text("acr_values"), MFAACRValues: text("mfa_acr_values"),
@@ -118,7 +130,7 @@ func (c *call) typedProvider() (f ProviderFields, form admin.ProviderForm, probl
 		AssumeEmail: text("assume_email") != "", NameClaim: text("name_claim"), GroupsClaim: text("groups_claim"),
 	}
 	form = admin.ProviderForm{
-		ID: c.form.Get("id"), Name: f.Name, Join: f.Join, Public: f.Public,
+		ID: typed.Get("id"), Name: f.Name, Join: f.Join, Public: f.Public,
 		OIDC: admin.OIDC{
 			Issuer: f.Issuer, ClientID: f.ClientID, ClientSecret: text("client_secret"),
 			Tenants: strings.Fields(f.Tenants), Scopes: strings.Fields(f.Scopes), ACRValues: strings.Fields(f.ACRValues),
@@ -127,7 +139,7 @@ func (c *call) typedProvider() (f ProviderFields, form admin.ProviderForm, probl
 		},
 	}
 	if form.ID != "" {
-		form.Version = c.version()
+		form.Version = versionOf(typed)
 	}
 	if f.MaxAge == "" {
 		return f, form, Text{}
@@ -147,11 +159,11 @@ func (c *call) postProvider() error {
 	if id != "" {
 		page = providerAt(id)
 	}
-	actor, done, err := c.administer(true, page)
+	actor, done, err := c.administer(true, c.keep(page, providerTyped...))
 	if done || err != nil {
 		return err
 	}
-	fields, form, problem := c.typedProvider()
+	fields, form, problem := typedProvider(c.form)
 	v := AdminProvider{Provider: ProviderRow{ID: id}, Form: fields, Version: form.Version, Problem: problem}
 	status := http.StatusUnprocessableEntity
 	if id != "" {

@@ -3,6 +3,7 @@ package web
 import (
 	"errors"
 	"net/http"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -16,7 +17,18 @@ func (c *call) showTokens() error {
 	if done || err != nil {
 		return err
 	}
-	return c.tokensPage(who, http.StatusOK, AdminTokens{Form: TokenForm{Days: 90, Scopes: scopeChoices(nil)}})
+	form := TokenForm{Days: 90, Scopes: scopeChoices(nil)}
+	if kept := c.kept(); kept != nil {
+		form = typedToken(kept)
+	}
+	return c.tokensPage(who, http.StatusOK, AdminTokens{Form: form})
+}
+
+// typedToken reads the form. Days that cannot be read are refused as others that
+// cannot be.
+func typedToken(form url.Values) TokenForm {
+	days, _ := strconv.Atoi(form.Get("days"))
+	return TokenForm{Title: form.Get("name"), Networks: form.Get("networks"), Days: days, Scopes: scopeChoices(form["scope"])}
 }
 
 // tokensPage shows the account's tokens, and what the view holds already.
@@ -52,13 +64,12 @@ func scopeChoices(chosen []string) []TokenScope {
 // postToken makes a token and shows it, in the answer to the form: it stands in no
 // address, and a page that is opened again cannot show it.
 func (c *call) postToken() error {
-	who, done, err := c.administer(true, "/admin/tokens")
+	who, done, err := c.administer(true, c.keep("/admin/tokens", "name", "scope", "days", "networks"))
 	if done || err != nil {
 		return err
 	}
-	days, _ := strconv.Atoi(c.form.Get("days")) // 0 is refused as any other that cannot be
-	form := TokenForm{Title: c.form.Get("name"), Networks: c.form.Get("networks"), Days: days, Scopes: scopeChoices(c.form["scope"])}
-	wish := admin.TokenWish{Name: form.Title, Days: days,
+	form := typedToken(c.form)
+	wish := admin.TokenWish{Name: form.Title, Days: form.Days,
 		Networks: strings.FieldsFunc(form.Networks, func(r rune) bool { return r == ' ' || r == ',' || r == '\n' || r == '\r' || r == '\t' })}
 	for _, scope := range c.form["scope"] {
 		wish.Scopes = append(wish.Scopes, admin.Scope(scope))

@@ -62,6 +62,7 @@ var notices = map[string]Notice{
 	"session-ended":       {NoticeOK, say("notice.sessionended")},
 	"sessions-ended":      {NoticeOK, say("notice.sessionsended")},
 	"switched":            {NoticeOK, say("notice.switched")},
+	"again":               {NoticeWarn, say("notice.again")},
 	"codes-low":           {NoticeWarn, say("notice.codeslow")},
 	"codes-shown":         {NoticeWarn, say("notice.codesshown")},
 	"full":                {NoticeError, say("notice.full")},

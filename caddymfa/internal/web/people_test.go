@@ -37,7 +37,7 @@ func (w *world) staff(id, name string, role mfa.Role, accounts ...string) {
 // acts sends a form about one of the account's people.
 func (b *browser) acts(action, id, role string) *http.Response {
 	b.w.t.Helper()
-	b.get("/.mfa/admin/people/invite") // any page that holds a form of this session's
+	b.get("/.mfa/accounts") // any page that holds a form of this session's
 	return b.post("/.mfa/admin/people/"+action, url.Values{"id": {id}, "role": {role}})
 }
 

@@ -177,7 +177,10 @@ func TestTokensNeedAnAdministratorsSecondFactor(t *testing.T) {
 	stale.shows(stale.get(tokensPage), http.StatusOK, "Nightly job")
 	for path, form := range map[string]url.Values{"": wish(), "/revoke": {"token": {made.ID}}, "/rotate": {"token": {made.ID}}} {
 		stale.get(tokensPage)
-		stale.sent(stale.post(tokensPage+path, form), "/.mfa/challenge?return=%2F.mfa%2Fadmin%2Ftokens")
+		resp := stale.post(tokensPage+path, form)
+		if to := resp.Header.Get("Location"); resp.StatusCode != http.StatusSeeOther || !strings.HasPrefix(to, "/.mfa/challenge?return=%2F.mfa%2Fadmin%2Ftokens") {
+			t.Errorf("%s, too long after a second factor: %d to %q", path, resp.StatusCode, to)
+		}
 		member.get("/.mfa/accounts")
 		member.shows(member.post(tokensPage+path, form), http.StatusForbidden, "for administrators")
 		forged := w.as("u-kim", "beta", true)
