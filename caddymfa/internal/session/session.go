@@ -94,11 +94,16 @@ func NewManager(store storage.Sessions, keys *Keyring, now func() time.Time, lim
 	return m, nil
 }
 
-// NewID returns 128 random bits as text.
+// NewID returns 128 random bits as text. It never begins with "-": people give it
+// to commands, which would take it for an option.
 func NewID() string {
 	var b [16]byte
-	rand.Read(b[:])
-	return base64.RawURLEncoding.EncodeToString(b[:])
+	for {
+		rand.Read(b[:])
+		if id := base64.RawURLEncoding.EncodeToString(b[:]); id[0] != '-' {
+			return id
+		}
+	}
 }
 
 // Read verifies a token, once, and remembers it. due tells that it has to be

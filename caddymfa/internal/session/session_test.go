@@ -322,3 +322,11 @@ func TestKeysAreListed(t *testing.T) {
 		}
 	}
 }
+
+func TestNoIDIsAnOption(t *testing.T) {
+	for range 2000 {
+		if id := NewID(); len(id) != 22 || id[0] == '-' {
+			t.Fatalf("got the id %q", id)
+		}
+	}
+}
