@@ -223,38 +223,6 @@ func TestJourneyKeyGoesWrong(t *testing.T) {
 	b.at("/.mfa/challenge")
 }
 
-// TestJourneyOffer: who signs in with a code, on a device that holds passkeys, is
-// invited to add one; "Not now" is remembered there.
-func TestJourneyOffer(t *testing.T) {
-	t.Parallel()
-	g := start(t)
-	b := g.browse(t, "phone")
-	id := b.plugIn(true)
-	b.touch(id, false)
-	b.signIn("member@citadel.example", "/orders")
-	b.enroll()
-	b.leave()
-	b.signIn("member@citadel.example", "/orders")
-	b.answer()
-	b.at("/.mfa/enroll/offer")
-	b.shot("offer")
-	b.submit("/.mfa/enroll/later")
-	b.at("/orders", "pwd,otp,mfa")
-	b.leave()
-	b.signIn("member@citadel.example", "/orders")
-	b.answer()
-	b.at("/orders")
-
-	c := g.browse(t, "phone") // another device of theirs
-	c.totp = b.totp
-	c.plugIn(true)
-	c.signIn("member@citadel.example", "/orders")
-	c.answer()
-	c.at("/.mfa/enroll/offer")
-	c.submit("/.mfa/enroll/webauthn")
-	c.at("/orders")
-}
-
 // TestJourneyKeysOnly: an account that accepts keys only leads people who have
 // an app to add one, and their app opens the other accounts still.
 func TestJourneyKeysOnly(t *testing.T) {

@@ -1,0 +1,90 @@
+package integration_test
+
+// The tests of those who are asked again and again wait for the next codes of an
+// authenticator app. They stand in one of the first files by name, so that
+// they begin first and others use the time.
+
+import (
+	"strings"
+	"testing"
+)
+
+// TestRememberedBrowser skips the second factor where it was shown before, until
+// anything that it rests on changes.
+func TestRememberedBrowser(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	p := g.administrator(t)
+	again := func(q *person) *page {
+		t.Helper()
+		q.send(q.open("/.mfa/accounts"), "/.mfa/logout")
+		return q.signIn("admin@citadel.example", "/orders")
+	}
+	pg := again(p).is(t, 200)
+	if strings.Contains(pg.text(), "Do not ask again") {
+		t.Error("remembering is offered where the account does not allow it")
+	}
+	p.send(pg, "/.mfa/challenge/totp", "code", p.totp.code(t), "remember", "yes").to(t, "/orders")
+	if p.cookie("mfa-device") != "" {
+		t.Error("a browser is remembered where the account does not allow it")
+	}
+	g.mfa("policy", "citadel", "required", "--remember", "7d")
+	pg = again(p).is(t, 200, "Do not ask again in this browser for 7 days")
+	p.send(pg, "/.mfa/challenge/totp", "code", p.totp.code(t), "remember", "yes").to(t, "/orders")
+	device := p.cookie("mfa-device")
+	if device == "" {
+		t.Fatal("the browser is not remembered")
+	}
+	g.secret(device)
+	again(p).is(t, 200, "GET /orders", "in account citadel")
+	other := g.person(t) // a browser of one's own is not remembered for another's
+	other.totp = p.totp
+	if got := other.signIn("admin@citadel.example", "/orders"); !strings.Contains(got.path, "/.mfa/challenge") {
+		t.Errorf("another browser gets to %s", got.path)
+	}
+	if got := p.get("/.mfa/profile/security"); got.status != 303 || !strings.Contains(got.header.Get("Location"), "/.mfa/challenge") {
+		t.Errorf("being remembered opens the profile: %d", got.status)
+	}
+	p.answer(p.open("/.mfa/profile/security")).to(t, "/.mfa/profile/security")
+	pg = p.open("/.mfa/profile/security").is(t, 200, "Remembered browsers")
+	p.send(pg, "/.mfa/profile/security/forget").to(t, "/.mfa/profile/security?notice=device-forgotten")
+	pg = again(p).is(t, 200, "Do not ask again")
+	p.send(pg, "/.mfa/challenge/totp", "code", p.totp.code(t), "remember", "yes").to(t, "/orders")
+	again(p).is(t, 200, "GET /orders")
+	g.mfa("policy", "citadel", "required", "--remember", "8d") // the rules change
+	if got := p.get("/orders"); got.status != 303 || !strings.Contains(got.header.Get("Location"), "/.mfa/challenge") {
+		t.Errorf("a browser is remembered although the rules changed: %d", got.status)
+	}
+}
+
+// TestJourneyOffer: who signs in with a code, on a device that holds passkeys, is
+// invited to add one; "Not now" is remembered there.
+func TestJourneyOffer(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	b := g.browse(t, "phone")
+	id := b.plugIn(true)
+	b.touch(id, false)
+	b.signIn("member@citadel.example", "/orders")
+	b.enroll()
+	b.leave()
+	b.signIn("member@citadel.example", "/orders")
+	b.answer()
+	b.at("/.mfa/enroll/offer")
+	b.shot("offer")
+	b.submit("/.mfa/enroll/later")
+	b.at("/orders", "pwd,otp,mfa")
+	b.leave()
+	b.signIn("member@citadel.example", "/orders")
+	b.answer()
+	b.at("/orders")
+
+	c := g.browse(t, "phone") // another device of theirs
+	c.totp = b.totp
+	c.plugIn(true)
+	c.signIn("member@citadel.example", "/orders")
+	c.answer()
+	c.at("/.mfa/enroll/offer")
+	c.submit("/.mfa/enroll/webauthn")
+	c.at("/orders")
+}
