@@ -1,10 +1,12 @@
 package caddymfa
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
 	"strings"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -31,10 +33,35 @@ func (Admin) Routes() []caddy.AdminRoute {
 	return []caddy.AdminRoute{{Pattern: adminapi.Prefix, Handler: caddy.AdminHandlerFunc(serveAdmin)}}
 }
 
+// starting is how long the app is waited for. Caddy lets apps serve a moment before
+// it calls their configuration the running one, and whoever has seen the gate answer
+// may go on to its API.
+const starting = time.Second
+
+// running returns the app of the running configuration, and waits for one.
+func running(ctx context.Context, wait time.Duration) (any, error) {
+	late := time.After(wait)
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		app, err := caddy.ActiveContext().AppIfConfigured("mfa")
+		if !errors.Is(err, caddy.ErrNotConfigured) {
+			return app, err
+		}
+		select {
+		case <-tick.C:
+		case <-late:
+			return nil, err
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		}
+	}
+}
+
 // serveAdmin looks for the app at every request: the admin endpoint belongs to
 // the newest configuration, also to one whose apps then failed to start.
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	active, err := caddy.ActiveContext().AppIfConfigured("mfa")
+	active, err := running(r.Context(), starting)
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable,
 			Err: errors.New("the running configuration has no mfa app: put mfa into it and load it")}

@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/caddyserver/caddy/v2"
 
@@ -148,6 +149,19 @@ func TestAdminNeedsTheApp(t *testing.T) {
 	resp, answer := request(t, address, "GET", "/mfa/accounts", "")
 	if said, _ := answer["error"].(string); resp.StatusCode != 503 || !strings.Contains(said, "has no mfa app") {
 		t.Errorf("got %d %v", resp.StatusCode, answer)
+	}
+}
+
+func TestAdminWaitsForAnAppThatStarts(t *testing.T) {
+	administered(t, `{}`)
+	found := make(chan error, 1)
+	go func() {
+		_, err := running(t.Context(), time.Minute)
+		found <- err
+	}()
+	administered(t, withPeople(t))
+	if err := <-found; err != nil {
+		t.Error(err)
 	}
 }
 
