@@ -39,14 +39,17 @@ func (Admin) Routes() []caddy.AdminRoute {
 const starting = time.Second
 
 // running returns the app of the running configuration, and waits for one.
-func running(ctx context.Context, wait time.Duration) (any, error) {
+func running(ctx context.Context, wait time.Duration) (*App, error) {
 	late := time.After(wait)
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		app, err := caddy.ActiveContext().AppIfConfigured("mfa")
+		if err == nil {
+			return app.(*App), nil
+		}
 		if !errors.Is(err, caddy.ErrNotConfigured) {
-			return app, err
+			return nil, err
 		}
 		select {
 		case <-tick.C:
@@ -61,7 +64,7 @@ func running(ctx context.Context, wait time.Duration) (any, error) {
 // serveAdmin looks for the app at every request: the admin endpoint belongs to
 // the newest configuration, also to one whose apps then failed to start.
 func serveAdmin(w http.ResponseWriter, r *http.Request) error {
-	active, err := running(r.Context(), starting)
+	app, err := running(r.Context(), starting)
 	if errors.Is(err, caddy.ErrNotConfigured) {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable,
 			Err: errors.New("the running configuration has no mfa app: put mfa into it and load it")}
@@ -69,7 +72,6 @@ func serveAdmin(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: err}
 	}
-	app := active.(*App)
 	g, err := app.open(r.Context())
 	if err != nil {
 		return caddy.APIError{HTTPStatus: http.StatusServiceUnavailable, Err: fmt.Errorf("the storage does not open: %w", err)}

@@ -60,18 +60,13 @@ func TestApp(t *testing.T) {
 	t.Parallel()
 	g := start(t, in(echo(t)), replace("\n\tmfa\n", "\n\tlog\n\tmfa {\n\t\tpublic /public/*\n\t}\n"+
 		"\theader >X-Who \"{http.auth.user.id} {http.auth.user.email} {http.auth.user.account} {http.auth.user.role} {http.auth.user.amr}\"\n"))
-	for _, test := range []struct {
-		name string
-		run  func(t *testing.T, g *gate)
-	}{
+	g.each(t, []subtest{
 		{"identity is ours", identityIsOurs},
 		{"the app cannot touch our cookies", appCannotTouchOurCookies},
 		{"bodies pass", bodiesPass},
 		{"upgrades pass", upgradesPass},
 		{"placeholders and access log", placeholdersAndAccessLog},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, g) })
-	}
+	})
 }
 
 // identityIsOurs sends every identity header in many spellings, as a client that

@@ -85,6 +85,18 @@ func start(t *testing.T, edits ...func(string) string) *gate {
 	return g
 }
 
+// subtest is one of several tests that ask the same gate.
+type subtest struct {
+	name string
+	run  func(t *testing.T, g *gate)
+}
+
+func (g *gate) each(t *testing.T, tests []subtest) {
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) { test.run(t, g) })
+	}
+}
+
 // in replaces the portal of the example by a reverse proxy to an address.
 func in(upstream string) func(string) string {
 	return func(config string) string {

@@ -13,19 +13,14 @@ import (
 func TestRequests(t *testing.T) {
 	t.Parallel()
 	g := start(t)
-	for _, test := range []struct {
-		name string
-		run  func(t *testing.T, g *gate)
-	}{
+	g.each(t, []subtest{
 		{"programs and people are told apart", programsAndPeopleAreToldApart},
 		{"answers to bad requests", answersToBadRequests},
 		{"return stays here", returnStaysHere},
 		{"bad cookies are none", badCookiesAreNone},
 		{"unread bodies are not requests", unreadBodiesAreNotRequests},
 		{"health", health},
-	} {
-		t.Run(test.name, func(t *testing.T) { test.run(t, g) })
-	}
+	})
 }
 
 // programsAndPeopleAreToldApart: a fetch gets JSON, a navigation is sent to
