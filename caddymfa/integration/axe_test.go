@@ -35,7 +35,12 @@ func (b *tab) findings(scheme string) {
 	if !get(b, chromedp.Evaluate[bool](`typeof axe === "object"`)) {
 		b.run(string(library) + "\n;undefined")
 	}
-	found := get(b, chromedp.Evaluate[[]string](`axe.run(document, {resultTypes: ["violations"]}).then(r =>
+	// A scheme changes nothing but colours.
+	rules := `undefined`
+	if scheme != schemes[0] {
+		rules = `{type: "rule", values: ["color-contrast", "link-in-text-block"]}`
+	}
+	found := get(b, chromedp.Evaluate[[]string](`axe.run(document, {resultTypes: ["violations"], runOnly: `+rules+`}).then(r =>
 		r.violations.filter(v => v.impact === "serious" || v.impact === "critical").map(v =>
 			v.impact + ": " + v.help + " (" + v.id + "): " + v.nodes.map(n => n.html + " [" + n.failureSummary + "]").join("; ")))`,
 		chromedp.EvalAwaitPromise))

@@ -28,6 +28,7 @@ func TestMain(m *testing.M) {
 	if chromium.cancel != nil {
 		chromium.cancel()
 	}
+	os.RemoveAll(begun.dir)
 	os.Exit(code)
 }
 
@@ -76,13 +77,47 @@ func newGate(t *testing.T, edits ...func(string) string) *gate {
 	return g
 }
 
-// start is newGate, and waits until it serves.
+// start is newGate, and waits until it serves. It goes on from what a first start
+// has made.
 func start(t *testing.T, edits ...func(string) string) *gate {
 	t.Helper()
+	begun.once.Do(func() { begin(t) })
+	if begun.dir == "" {
+		t.Fatal("the first start failed")
+	}
 	g := newGate(t, edits...)
+	copyAll(t, begun.dir, filepath.Join(g.dir, "data"))
 	g.start()
 	t.Cleanup(g.end)
 	return g
+}
+
+// begun is the data of the example after its first start, which costs as much as
+// all that most tests do with it afterwards.
+var begun struct {
+	once sync.Once
+	dir  string
+}
+
+func begin(t *testing.T) {
+	t.Helper()
+	g := newGate(t)
+	g.start()
+	g.end()
+	dir, err := os.MkdirTemp("", "caddymfa-begun")
+	if err != nil {
+		t.Fatal(err)
+	}
+	begun.dir = dir
+	copyAll(t, filepath.Join(g.dir, "data"), dir)
+}
+
+// copyAll copies what is in a folder, with the permissions, on which Caddy insists.
+func copyAll(t *testing.T, from, to string) {
+	t.Helper()
+	if out, err := exec.Command("cp", "-a", from+"/.", to).CombinedOutput(); err != nil {
+		t.Fatalf("copying %s: %v\n%s", from, err, out)
+	}
 }
 
 // subtest is one of several tests that ask the same gate.
