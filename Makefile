@@ -44,7 +44,7 @@ check: ## gofmt, go vet and staticcheck
 # -count 1: Go would take the results of the last run for those of a program that
 # tests build and drive, and that has changed since.
 unit: ## every test, with the race detector; a skipped test fails
-	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -vet=off -timeout 40m -count 1 -parallel 4 ./... ./.ci/testall
+	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -vet=off -timeout 40m -count 1 -parallel 4 ./cmd/... ./... ./.ci/testall
 
 fleet: ## the tests of several nodes, as often as the figures in docs/postgresql.md were taken
 	$(GO) test -vet=off -v -count 1 -timeout 2h ./caddymfa/integration/fleet -trials 200 -rounds 1000

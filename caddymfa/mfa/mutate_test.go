@@ -65,7 +65,8 @@ var mutated = map[string]string{
 	"fresh": "Decide",
 }
 
-// mutant is the source of all rules with one change, renamed to be unique.
+// mutant is the source of the rules that one change is felt in, renamed to be
+// unique.
 type mutant struct{ about, judged, code string }
 
 // edit replaces source[from:to].
@@ -93,9 +94,20 @@ func mutate(t *testing.T, source []byte) []mutant {
 	}
 	var mutants []mutant
 	for _, name := range slices.Sorted(maps.Keys(functions)) {
+		// A change is felt in the function and in those that call it. They call
+		// the rest as it is.
+		changed := []string{name}
+		for i := 0; i < len(changed); i++ {
+			for other, f := range functions {
+				if calls(changed[i]).MatchString(text(f.Body)) && !slices.Contains(changed, other) {
+					changed = append(changed, other)
+				}
+			}
+		}
+		slices.Sort(changed)
 		for _, e := range edits(functions[name], at, text) {
 			var code strings.Builder
-			for _, other := range slices.Sorted(maps.Keys(functions)) {
+			for _, other := range changed {
 				from, to := at(functions[other].Pos()), at(functions[other].End())
 				if other != name {
 					code.Write(source[from:to])
@@ -110,15 +122,17 @@ func mutate(t *testing.T, source []byte) []mutant {
 			mutants = append(mutants, mutant{
 				about:  fmt.Sprintf("line %d, %s: %s becomes %s", line, name, source[e.from:e.to], e.by),
 				judged: mutated[name],
-				code:   called.ReplaceAllString(code.String(), fmt.Sprintf("${1}_%d(", len(mutants))),
+				code:   calls(changed...).ReplaceAllString(code.String(), fmt.Sprintf("${1}_%d(", len(mutants))),
 			})
 		}
 	}
 	return mutants
 }
 
-// called matches the rules where they are declared or called.
-var called = regexp.MustCompile(`\b(DecideChange|DecideProfile|DecideAdmin|Decide|Mode|trust|lasts|remembered|strong|fresh|accepted)\(`)
+// calls matches the rules of these names where they are declared or called.
+func calls(names ...string) *regexp.Regexp {
+	return regexp.MustCompile(`\b(` + strings.Join(names, "|") + `)\(`)
+}
 
 // moved is what a comparison becomes.
 var moved = map[token.Token]string{token.EQL: "!=", token.NEQ: "==", token.LSS: "<=", token.LEQ: "<", token.GTR: ">=", token.GEQ: ">"}

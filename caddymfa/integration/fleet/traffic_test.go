@@ -47,7 +47,7 @@ type proof struct {
 
 const (
 	// pace is how often each of the people asks for something.
-	pace = 25 * time.Millisecond
+	pace = 50 * time.Millisecond
 	// longest is how long flo stays away at most.
 	longest = 15 * time.Second
 )

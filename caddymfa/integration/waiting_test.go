@@ -1,8 +1,8 @@
 package integration_test
 
 // The tests of those who are asked again and again wait for the next codes of an
-// authenticator app. They stand in one of the first files by name, so that
-// they begin first and others use the time.
+// authenticator app. They stand in the last file by name, since Go begins the
+// last tests that run in parallel first: others use the time.
 
 import (
 	"strings"
