@@ -18,10 +18,11 @@ given := $(GOFLAGS)
 # wrote, of word lists and the like, which every start of Caddy makes before anything
 # runs, and of the decision, which is pure and is tried on every input: it finds
 # nothing there, and makes each step many times slower.
-# A program under the race detector would sleep for a second before it ends. GOFLAGS
-# of the environment applies to every step.
+# A program under the race detector would sleep for a second before it ends, and ask
+# for its many pages of memory one by one. GOFLAGS of the environment applies to every
+# step.
 test deps check unit: export CGO_ENABLED = 1
-check unit: export GORACE = atexit_sleep_ms=0
+check unit: export GORACE = atexit_sleep_ms=0 no_huge_pages_for_shadow=0
 check unit: export GOFLAGS := $(given) -race -ldflags=-w $(patsubst %,-gcflags=%=-race=false,\
 	modernc.org/sqlite/lib github.com/chromedp/cdproto/... \
 	github.com/ccojocar/zxcvbn-go/... github.com/alecthomas/chroma/v2/... golang.org/x/crypto/argon2 golang.org/x/crypto/blowfish github.com/caddymfa/gateway/caddymfa/mfa)

@@ -267,6 +267,42 @@ func TestJourneyKeyWithoutScript(t *testing.T) {
 	b.at("/orders")
 }
 
+// TestJourneyOffer: who signs in with a code, on a device that holds passkeys, is
+// invited to add one, and may; "Not now" is remembered there.
+func TestJourneyOffer(t *testing.T) {
+	t.Parallel()
+	g := start(t)
+	b := g.browse(t, "phone")
+	id := b.plugIn(true)
+	b.touch(id, false)
+	b.signIn("member@citadel.example", "/orders")
+	b.enroll()
+	b.leave()
+	b.signIn("member@citadel.example", "/orders")
+	b.answer()
+	b.at("/.mfa/enroll/offer")
+	b.shot("offer")
+	b.submit("/.mfa/enroll/later")
+	b.at("/orders", "pwd,otp,mfa")
+	b.leave()
+	b.signIn("member@citadel.example", "/orders")
+	b.answer()
+	b.at("/orders")
+
+	c := g.browse(t, "phone") // somebody who accepts
+	id = c.plugIn(true)
+	c.touch(id, false)
+	c.signIn("admin@citadel.example", "/orders")
+	c.enroll()
+	c.leave()
+	c.signIn("admin@citadel.example", "/orders")
+	c.answer()
+	c.at("/.mfa/enroll/offer")
+	c.touch(id, true)
+	c.submit("/.mfa/enroll/webauthn")
+	c.at("/orders")
+}
+
 // TestBadKeyAnswers: what is no answer is told as such, and is never a fault.
 func TestBadKeyAnswers(t *testing.T) {
 	t.Parallel()

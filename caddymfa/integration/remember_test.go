@@ -1,9 +1,5 @@
 package integration_test
 
-// The tests of those who are asked again and again wait for the next codes of an
-// authenticator app. They stand in the last file by name, since Go begins the
-// last tests that run in parallel first: others use the time.
-
 import (
 	"strings"
 	"testing"
@@ -15,6 +11,13 @@ func TestRememberedBrowser(t *testing.T) {
 	t.Parallel()
 	g := start(t)
 	p := g.administrator(t)
+	// A code is accepted once, so somebody who is asked more often than an app
+	// shows new ones has several.
+	newApp := func() *authenticator {
+		t.Helper()
+		p.enroll(p.open("/.mfa/enroll/totp").is(t, 200))
+		return p.totp
+	}
 	again := func(q *person) *page {
 		t.Helper()
 		q.send(q.open("/.mfa/accounts"), "/.mfa/logout")
@@ -29,6 +32,8 @@ func TestRememberedBrowser(t *testing.T) {
 		t.Error("a browser is remembered where the account does not allow it")
 	}
 	g.mfa("policy", "citadel", "required", "--remember", "7d")
+	first, second := newApp(), newApp()
+	p.totp = first
 	pg = again(p).is(t, 200, "Do not ask again in this browser for 7 days")
 	p.send(pg, "/.mfa/challenge/totp", "code", p.totp.code(t), "remember", "yes").to(t, "/orders")
 	device := p.cookie("mfa-device")
@@ -45,9 +50,11 @@ func TestRememberedBrowser(t *testing.T) {
 	if got := p.get("/.mfa/profile/security"); got.status != 303 || !strings.Contains(got.header.Get("Location"), "/.mfa/challenge") {
 		t.Errorf("being remembered opens the profile: %d", got.status)
 	}
+	p.totp = second
 	p.answer(p.open("/.mfa/profile/security")).to(t, "/.mfa/profile/security")
 	pg = p.open("/.mfa/profile/security").is(t, 200, "Remembered browsers")
 	p.send(pg, "/.mfa/profile/security/forget").to(t, "/.mfa/profile/security?notice=device-forgotten")
+	newApp()
 	pg = again(p).is(t, 200, "Do not ask again")
 	p.send(pg, "/.mfa/challenge/totp", "code", p.totp.code(t), "remember", "yes").to(t, "/orders")
 	again(p).is(t, 200, "GET /orders")
@@ -55,36 +62,4 @@ func TestRememberedBrowser(t *testing.T) {
 	if got := p.get("/orders"); got.status != 303 || !strings.Contains(got.header.Get("Location"), "/.mfa/challenge") {
 		t.Errorf("a browser is remembered although the rules changed: %d", got.status)
 	}
-}
-
-// TestJourneyOffer: who signs in with a code, on a device that holds passkeys, is
-// invited to add one; "Not now" is remembered there.
-func TestJourneyOffer(t *testing.T) {
-	t.Parallel()
-	g := start(t)
-	b := g.browse(t, "phone")
-	id := b.plugIn(true)
-	b.touch(id, false)
-	b.signIn("member@citadel.example", "/orders")
-	b.enroll()
-	b.leave()
-	b.signIn("member@citadel.example", "/orders")
-	b.answer()
-	b.at("/.mfa/enroll/offer")
-	b.shot("offer")
-	b.submit("/.mfa/enroll/later")
-	b.at("/orders", "pwd,otp,mfa")
-	b.leave()
-	b.signIn("member@citadel.example", "/orders")
-	b.answer()
-	b.at("/orders")
-
-	c := g.browse(t, "phone") // another device of theirs
-	c.totp = b.totp
-	c.plugIn(true)
-	c.signIn("member@citadel.example", "/orders")
-	c.answer()
-	c.at("/.mfa/enroll/offer")
-	c.submit("/.mfa/enroll/webauthn")
-	c.at("/orders")
 }
