@@ -68,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.ListenDSN != "" {
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
-	db := stdlib.OpenDB(*config)
+	db := sql.OpenDB(&connector{Connector: stdlib.GetConnector(*config)})
 	db.SetMaxOpenConns(o.Connections)
 	db.SetMaxIdleConns(o.Connections)
 	db.SetConnMaxLifetime(time.Hour) // so that moved hosts and new passwords are found
