@@ -206,11 +206,17 @@ func TestJourneyAccounts(t *testing.T) {
 func TestJourneyByKeyboard(t *testing.T) {
 	t.Parallel()
 	g := start(t)
+	// The browser gives the focus a moment after it has loaded the page.
+	enter := func(b *tab, field, text string) {
+		t.Helper()
+		b.wait(`document.activeElement.id === "` + field + `"`)
+		b.load(chromedp.KeyEvent(text + kb.Enter))
+	}
 	b := g.browse(t, "desk")
 	b.open("/orders")
-	b.load(chromedp.KeyEvent("member@citadel.example" + kb.Enter))
+	enter(b, "email", "member@citadel.example")
 	b.at("/.mfa/login/password")
-	b.load(chromedp.KeyEvent(password + kb.Enter))
+	enter(b, "password", password)
 	b.at("/.mfa/enroll/totp")
 	b.do(chromedp.KeyEvent(kb.Tab))
 	if get(b, chromedp.Evaluate[bool](`document.activeElement === document.body`)) {
@@ -220,10 +226,10 @@ func TestJourneyByKeyboard(t *testing.T) {
 	c := g.browse(t, "desk")
 	c.totp = b.totp
 	c.open("/orders")
-	c.load(chromedp.KeyEvent("member@citadel.example" + kb.Enter))
-	c.load(chromedp.KeyEvent(password + kb.Enter))
+	enter(c, "email", "member@citadel.example")
+	enter(c, "password", password)
 	c.at("/.mfa/challenge")
-	c.load(chromedp.KeyEvent(c.totp.code(t) + kb.Enter))
+	enter(c, "code", c.totp.code(t))
 	c.at("/orders")
 }
 
