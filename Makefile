@@ -48,7 +48,7 @@ unit: ## every test, with the race detector; a skipped test fails
 	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -vet=off -timeout 40m -count 1 -parallel 4 ./cmd/... ./... ./.ci/testall
 
 fleet: ## the tests of several nodes, as often as the figures in docs/postgresql.md were taken
-	$(GO) test -vet=off -v -count 1 -timeout 2h ./caddymfa/integration/fleet -trials 200 -rounds 1000
+	$(GO) test -vet=off -v -count 1 -timeout 2h ./caddymfa/integration/fleet -trials 200 -rounds 1000 -pace 25ms
 
 screenshots: ## take pictures of the pages, into screenshots/
 	$(GO) test -vet=off -count 1 -run Journey ./caddymfa/integration -screenshots $(CURDIR)/screenshots

@@ -34,7 +34,7 @@ func TestFailover(t *testing.T) {
 	)
 	for n := range 3 {
 		group.Go(func() {
-			tick := time.NewTicker(pace)
+			tick := time.NewTicker(*pace)
 			defer tick.Stop()
 			for i := 0; ; i++ {
 				select {

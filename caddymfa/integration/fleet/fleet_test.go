@@ -28,6 +28,7 @@ import (
 var (
 	trials = flag.Int("trials", 20, "how often each kind of change is made")
 	rounds = flag.Int("rounds", 3, "how often codes and entries are used by many at once")
+	pace   = flag.Duration("pace", 100*time.Millisecond, "how often each of the people at work asks for something")
 )
 
 const (

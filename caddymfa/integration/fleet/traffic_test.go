@@ -45,12 +45,8 @@ type proof struct {
 	changed time.Time
 }
 
-const (
-	// pace is how often each of the people asks for something.
-	pace = 50 * time.Millisecond
-	// longest is how long flo stays away at most.
-	longest = 15 * time.Second
-)
+// longest is how long flo stays away at most.
+const longest = 15 * time.Second
 
 // work has people begin.
 func (f *fleet) work(t *testing.T) *traffic {
@@ -94,7 +90,7 @@ func (f *fleet) work(t *testing.T) *traffic {
 // keep has something done again and again.
 func (w *traffic) keep(do func()) {
 	w.group.Go(func() {
-		tick := time.NewTicker(pace)
+		tick := time.NewTicker(*pace)
 		defer tick.Stop()
 		for w.wait(tick.C) {
 			do()
@@ -150,7 +146,7 @@ func (w *traffic) change() {
 			left := time.Now()
 			w.out.Store(left.UnixNano())
 			for !w.everywhere(left) && time.Since(left) < longest {
-				if !w.wait(time.After(pace)) {
+				if !w.wait(time.After(*pace)) {
 					return
 				}
 			}
@@ -161,7 +157,7 @@ func (w *traffic) change() {
 			if _, err := w.f.try(node(), "PUT", member, `{}`); err == nil {
 				break
 			}
-			if n++; !w.wait(time.After(pace)) {
+			if n++; !w.wait(time.After(*pace)) {
 				return
 			}
 		}
