@@ -108,8 +108,8 @@ func begin(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	begun.dir = dir
 	copyAll(t, filepath.Join(g.dir, "data"), dir)
+	begun.dir = dir
 }
 
 // copyAll copies what is in a folder, with the permissions, on which Caddy insists.

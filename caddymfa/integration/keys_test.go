@@ -272,15 +272,20 @@ func TestJourneyKeyWithoutScript(t *testing.T) {
 func TestJourneyOffer(t *testing.T) {
 	t.Parallel()
 	g := start(t)
-	b := g.browse(t, "phone")
-	id := b.plugIn(true)
-	b.touch(id, false)
-	b.signIn("member@citadel.example", "/orders")
-	b.enroll()
-	b.leave()
-	b.signIn("member@citadel.example", "/orders")
-	b.answer()
-	b.at("/.mfa/enroll/offer")
+	offered := func(email string) (*tab, webauthn.AuthenticatorID) {
+		t.Helper()
+		b := g.browse(t, "phone")
+		id := b.plugIn(true)
+		b.touch(id, false)
+		b.signIn(email, "/orders")
+		b.enroll()
+		b.leave()
+		b.signIn(email, "/orders")
+		b.answer()
+		b.at("/.mfa/enroll/offer")
+		return b, id
+	}
+	b, _ := offered("member@citadel.example")
 	b.shot("offer")
 	b.submit("/.mfa/enroll/later")
 	b.at("/orders", "pwd,otp,mfa")
@@ -289,18 +294,10 @@ func TestJourneyOffer(t *testing.T) {
 	b.answer()
 	b.at("/orders")
 
-	c := g.browse(t, "phone") // somebody who accepts
-	id = c.plugIn(true)
-	c.touch(id, false)
-	c.signIn("admin@citadel.example", "/orders")
-	c.enroll()
-	c.leave()
-	c.signIn("admin@citadel.example", "/orders")
-	c.answer()
-	c.at("/.mfa/enroll/offer")
-	c.touch(id, true)
-	c.submit("/.mfa/enroll/webauthn")
-	c.at("/orders")
+	b, id := offered("admin@citadel.example")
+	b.touch(id, true)
+	b.submit("/.mfa/enroll/webauthn")
+	b.at("/orders")
 }
 
 // TestBadKeyAnswers: what is no answer is told as such, and is never a fault.

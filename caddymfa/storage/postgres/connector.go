@@ -19,6 +19,7 @@ const patience = 3
 // and the others hear what the last one heard.
 type connector struct {
 	driver.Connector
+	now func() time.Time
 
 	mu     sync.Mutex
 	failed int       // how often in a row
@@ -50,7 +51,7 @@ func (c *connector) turn() error {
 	if c.failed < patience {
 		return nil
 	}
-	now := time.Now()
+	now := c.now()
 	if now.Before(c.next) {
 		return c.err
 	}

@@ -5,7 +5,6 @@ import (
 	"database/sql/driver"
 	"errors"
 	"testing"
-	"testing/synctest"
 	"time"
 )
 
@@ -22,45 +21,44 @@ func (s *server) Connect(context.Context) (driver.Conn, error) {
 }
 
 func TestConnectorSparesADatabaseThatIsDown(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		s := &server{err: errors.New("refused")}
-		c := &connector{Connector: s}
-		ask := func(n int) (asked, failed int) {
-			before := s.asked
-			for range n {
-				if _, err := c.Connect(t.Context()); err != nil {
-					if !errors.Is(err, s.err) && s.err != nil {
-						t.Errorf("heard %v", err)
-					}
-					failed++
+	s := &server{err: errors.New("refused")}
+	now := time.Unix(1000, 0)
+	c := &connector{Connector: s, now: func() time.Time { return now }}
+	ask := func(n int) (asked, failed int) {
+		before := s.asked
+		for range n {
+			if _, err := c.Connect(t.Context()); err != nil {
+				if !errors.Is(err, s.err) && s.err != nil {
+					t.Errorf("heard %v", err)
 				}
-			}
-			return s.asked - before, failed
-		}
-		if asked, failed := ask(100); asked != patience+1 || failed != 100 {
-			t.Errorf("of 100, %d tried and %d failed", asked, failed)
-		}
-		for range 5 {
-			time.Sleep(pause)
-			if asked, _ := ask(100); asked != 1 {
-				t.Errorf("in one pause %d tried", asked)
+				failed++
 			}
 		}
-		s.err = nil
-		if asked, failed := ask(100); asked != 0 || failed != 100 {
-			t.Errorf("before the pause is over %d tried", asked)
+		return s.asked - before, failed
+	}
+	if asked, failed := ask(100); asked != patience+1 || failed != 100 {
+		t.Errorf("of 100, %d tried and %d failed", asked, failed)
+	}
+	for range 5 {
+		now = now.Add(pause)
+		if asked, failed := ask(100); asked != 1 || failed != 100 {
+			t.Errorf("in one pause %d of 100 tried and %d failed", asked, failed)
 		}
-		time.Sleep(pause)
-		if asked, failed := ask(100); asked != 100 || failed != 0 {
-			t.Errorf("when it is back, %d of 100 tried and %d failed", asked, failed)
-		}
-	})
+	}
+	s.err = nil
+	if asked, failed := ask(100); asked != 0 || failed != 100 {
+		t.Errorf("before the pause is over %d of 100 tried and %d failed", asked, failed)
+	}
+	now = now.Add(pause)
+	if asked, failed := ask(100); asked != 100 || failed != 0 {
+		t.Errorf("when it is back, %d of 100 tried and %d failed", asked, failed)
+	}
 }
 
 // Who gives up by themselves tell nothing of the database.
 func TestConnectorCountsNobodyWhoGaveUp(t *testing.T) {
 	s := &server{err: context.Canceled}
-	c := &connector{Connector: s}
+	c := &connector{Connector: s, now: time.Now}
 	for range 100 {
 		c.Connect(t.Context())
 	}

@@ -68,7 +68,7 @@ func Open(ctx context.Context, o Options) (*Store, error) {
 	if o.ListenDSN != "" {
 		config.DefaultQueryExecMode = pgx.QueryExecModeExec
 	}
-	db := sql.OpenDB(&connector{Connector: stdlib.GetConnector(*config)})
+	db := sql.OpenDB(&connector{Connector: stdlib.GetConnector(*config), now: time.Now})
 	db.SetMaxOpenConns(o.Connections)
 	db.SetMaxIdleConns(o.Connections)
 	db.SetConnMaxLifetime(time.Hour) // so that moved hosts and new passwords are found
