@@ -51,7 +51,8 @@ var layers = map[string][]string{
 	"~/identity/oidc/idptest": {},
 
 	// What tests of the built program share, and ports for servers of tests.
-	"~/integration/gatetest": {"~/internal/freeport"},
+	"~/integration/visitor":  {},
+	"~/integration/gatetest": {"~/internal/freeport", "~/integration/visitor"},
 	"~/internal/freeport":    {},
 	// What tests of the services share.
 	"~/storage/sqlite/sqlitetest": {"~/storage", "~/storage/sqlite"},
@@ -89,7 +90,7 @@ var layers = map[string][]string{
 		"~/notify/smtp",
 	},
 	module + "/cmd/caddy": {"~"},
-	module + "/cmd/load":  {"~", "~/storage/postgres/postgrestest"},
+	module + "/cmd/load":  {"~", "~/integration/visitor", "~/storage/postgres/postgrestest"},
 }
 
 // others says which modules' packages may be imported, by prefix, and by whom.
@@ -104,14 +105,14 @@ var others = map[string][]string{
 	"golang.org/x/crypto/bcrypt":           {"~"},
 	"golang.org/x/crypto/chacha20poly1305": {"~/internal/seal"},
 	"golang.org/x/text":                    {"~/storage"},
-	"golang.org/x/net/html":                {"~/integration/gatetest"},
+	"golang.org/x/net/html":                {"~/integration/visitor"},
 	"golang.org/x/net/idna":                {"~/storage"},
 	"golang.org/x/net/publicsuffix":        {"~/internal/admin"},
 	"golang.org/x/term":                    {"~"},
 	"golang.org/x/sync":                    {"~/internal/session"},
 	"github.com/golang-jwt/jwt/v5":         {"~/internal/session", "~/identity/oidc/idptest"},
 	"github.com/maypok86/otter/v2":         {"~", "~/internal/facts", "~/internal/session", "~/internal/trial"},
-	"github.com/pquerna/otp":               {"~/factor/totp", "~/integration/gatetest", module + "/cmd/load"},
+	"github.com/pquerna/otp":               {"~/factor/totp", "~/integration/visitor"},
 	"github.com/ccojocar/zxcvbn-go":        {"~/internal/login"},
 	"github.com/boombuler/barcode":         {"~/factor/totp"},
 	"github.com/google/jsonschema-go":      {"~/internal/api"},

@@ -18,10 +18,11 @@ import (
 	"time"
 
 	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
+	"github.com/caddymfa/gateway/caddymfa/integration/visitor"
 )
 
 // password is everybody's in the demonstration.
-const password = gatetest.Password
+const password = visitor.Password
 
 func TestMain(m *testing.M) {
 	code := m.Run()

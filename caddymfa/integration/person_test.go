@@ -11,7 +11,7 @@ import (
 
 	"golang.org/x/net/html"
 
-	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
+	"github.com/caddymfa/gateway/caddymfa/integration/visitor"
 )
 
 // person is somebody with a browser without JavaScript, who reads pages and
@@ -42,7 +42,7 @@ type page struct {
 	header http.Header
 	path   string // path and query that were asked for
 	body   string
-	gatetest.Document
+	visitor.Document
 }
 
 // is fails the test unless the page has this status and words.
@@ -68,7 +68,7 @@ func (pg *page) to(t *testing.T, path string) *page {
 	return pg
 }
 
-func (pg *page) text() string { return gatetest.Text(pg.Node) }
+func (pg *page) text() string { return visitor.Text(pg.Node) }
 
 // byID returns the text of the element with this id.
 func (pg *page) byID(id string) string { return pg.ByID(id) }
@@ -79,7 +79,7 @@ func (pg *page) form(action string) (url.Values, bool) { return pg.Form(action) 
 // ask sends one request as a browser does that navigates.
 func (p *person) ask(method, path, body string, header ...string) *page {
 	p.t.Helper()
-	r, err := gatetest.Navigate(method, p.g.address, path, body)
+	r, err := visitor.Navigate(p.t.Context(), method, p.g.address, path, body)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -98,7 +98,7 @@ func (p *person) ask(method, path, body string, header ...string) *page {
 	if err != nil {
 		p.t.Fatal(err)
 	}
-	root, err := gatetest.Read(string(text))
+	root, err := visitor.Read(string(text))
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func newAuthenticator(secret string) *authenticator {
 // without waiting.
 func (a *authenticator) code(t *testing.T) string {
 	t.Helper()
-	const period = gatetest.Period
+	const period = visitor.Period
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -219,12 +219,19 @@ func (a *authenticator) code(t *testing.T) string {
 	}
 }
 
-func (a *authenticator) at(t *testing.T, step int64) string { return gatetest.Code(t, a.secret, step) }
+func (a *authenticator) at(t *testing.T, step int64) string {
+	t.Helper()
+	code, err := visitor.Code(a.secret, step)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return code
+}
 
 // tableRow returns what the portal shows beside a heading.
 func (pg *page) tableRow(heading string) string {
 	for _, tr := range pg.All(func(n *html.Node) bool { return n.Data == "tr" }) {
-		if name, value, ok := strings.Cut(gatetest.Text(tr), heading); ok && name == "" {
+		if name, value, ok := strings.Cut(visitor.Text(tr), heading); ok && name == "" {
 			return value
 		}
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
 
-	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
+	"github.com/caddymfa/gateway/caddymfa/integration/visitor"
 )
 
 // toProvider begins a sign-in of an address, and returns what its provider is
@@ -22,12 +22,12 @@ func (p *person) toProvider(email, path string) (provider string, asked url.Valu
 	p.t.Helper()
 	pg := p.follow(p.send(p.open(path), "/.mfa/login", "email", email)).is(p.t, 200)
 	links := pg.All(func(n *html.Node) bool {
-		return n.Data == "a" && strings.Contains(gatetest.Attr(n, "class"), "primary")
+		return n.Data == "a" && strings.Contains(visitor.Attr(n, "class"), "primary")
 	})
 	if len(links) != 1 {
 		p.t.Fatalf("%s leads nowhere:\n%s", pg.path, pg.text())
 	}
-	u, err := url.Parse(gatetest.Attr(links[0], "href"))
+	u, err := url.Parse(visitor.Attr(links[0], "href"))
 	if err != nil {
 		p.t.Fatal(err)
 	}

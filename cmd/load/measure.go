@@ -89,7 +89,7 @@ func (b *bench) populate(ctx context.Context) error {
 		if err := b.operate(ctx, "PUT", "users/"+email+"/password", fmt.Sprintf(`{"hash": %q}`, hash)); err != nil {
 			return nil, err
 		}
-		p := &person{site: b.site, email: email, cookies: make(map[string]string)}
+		p := newPerson(b.site, email)
 		return p, p.enroll(ctx)
 	}
 	var err error

@@ -128,7 +128,7 @@ func TestFaults(t *testing.T) {
 				f.until("the load balancer leaves out the node that was cut off", func() bool {
 					for range 6 {
 						a, err := f.person().ask(f.front.address, http.MethodGet, "/open", nil)
-						if err != nil || a.status != http.StatusOK || a.node == "0" {
+						if err != nil || a.Status != http.StatusOK || a.Header.Get("X-Node") == "0" {
 							return false
 						}
 					}
@@ -136,8 +136,8 @@ func TestFaults(t *testing.T) {
 				})
 			}
 			for _, n := range f.nodes {
-				if a, err := f.person().ask(n.address, http.MethodGet, "/open", nil); err != nil || a.status != http.StatusOK {
-					t.Errorf("a public path of %s: %d, %v", n.name, a.status, err)
+				if a, err := f.person().ask(n.address, http.MethodGet, "/open", nil); err != nil || a.Status != http.StatusOK {
+					t.Errorf("a public path of %s: %d, %v", n.name, a.Status, err)
 				}
 			}
 			ending := time.Now()

@@ -21,6 +21,7 @@ import (
 
 	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
 	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
+	"github.com/caddymfa/gateway/caddymfa/integration/visitor"
 	"github.com/caddymfa/gateway/caddymfa/storage/postgres/postgrestest"
 )
 
@@ -41,7 +42,7 @@ const (
 
 // hash is of the password, and cheap: what is tested here is not the hashing.
 var hash = sync.OnceValue(func() string {
-	h, err := bcrypt.GenerateFromPassword([]byte(gatetest.Password), bcrypt.MinCost)
+	h, err := bcrypt.GenerateFromPassword([]byte(visitor.Password), bcrypt.MinCost)
 	if err != nil {
 		panic(err)
 	}

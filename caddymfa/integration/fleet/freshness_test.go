@@ -13,7 +13,7 @@ import (
 	"golang.org/x/net/html"
 
 	"github.com/caddymfa/gateway/caddymfa/identity/oidc/idptest"
-	"github.com/caddymfa/gateway/caddymfa/integration/gatetest"
+	"github.com/caddymfa/gateway/caddymfa/integration/visitor"
 )
 
 // TestFleet is about nodes that are all well.
@@ -61,24 +61,24 @@ func (f *fleet) signInAcrossNodes(t *testing.T) {
 	f.until("all nodes were asked", func() bool {
 		ok, a := p.entered(f.front.address)
 		if !ok {
-			t.Fatalf("not entered: %d to %q", a.status, a.location)
+			t.Fatalf("not entered: %d to %q", a.Status, a.Location)
 		}
-		asked[a.node] = true
+		asked[a.Header.Get("X-Node")] = true
 		return len(asked) == len(f.nodes)
 	})
 	q := f.person()
-	q.secret = p.secret
+	q.Secret = p.Secret
 	if err := q.signIn(f.front.address, "ann@across.example"); err != nil {
 		t.Fatal(err)
 	}
 	if ok, _ := q.entered(f.front.address); ok {
 		t.Fatal("entered with the password alone")
 	}
-	if a, err := q.post(f.front.address, "/.mfa/challenge", "/.mfa/challenge/totp", "code", q.code(0)); err != nil || a.status != 303 {
-		t.Fatalf("the code was answered with %d, %v", a.status, err)
+	if err := q.answer(f.front.address); err != nil {
+		t.Fatal(err)
 	}
 	if ok, a := q.entered(f.front.address); !ok {
-		t.Errorf("not entered after the second factor: %d to %q", a.status, a.location)
+		t.Errorf("not entered after the second factor: %d to %q", a.Status, a.Location)
 	}
 }
 
@@ -167,7 +167,7 @@ func (f *fleet) insideEverywhere(t *testing.T, p *person) {
 	t.Helper()
 	for _, n := range f.nodes {
 		if ok, a := p.entered(n.address); !ok {
-			t.Fatalf("a session of one node is none on %s: %d to %q", n.name, a.status, a.location)
+			t.Fatalf("a session of one node is none on %s: %d to %q", n.name, a.Status, a.Location)
 		}
 	}
 }
@@ -177,16 +177,16 @@ func (f *fleet) insideEverywhere(t *testing.T, p *person) {
 func (p *person) throughCompany(address string, idp *idptest.Provider, session string) error {
 	a, err := p.post(address, "/.mfa/login?return=/", "/.mfa/login", "email", "ana@acme.example")
 	if err == nil {
-		a, err = p.ask(address, http.MethodGet, a.location, nil)
+		a, err = p.ask(address, http.MethodGet, a.Location, nil)
 	}
 	if err != nil {
 		return err
 	}
-	links := a.page().All(func(n *html.Node) bool { return strings.HasPrefix(gatetest.Attr(n, "href"), idp.URL) })
+	links := a.Page().All(func(n *html.Node) bool { return strings.HasPrefix(visitor.Attr(n, "href"), idp.URL) })
 	if len(links) == 0 {
-		return fmt.Errorf("nothing leads to the provider: %d to %q", a.status, a.location)
+		return fmt.Errorf("nothing leads to the provider: %d to %q", a.Status, a.Location)
 	}
-	asked, err := url.Parse(gatetest.Attr(links[0], "href"))
+	asked, err := url.Parse(visitor.Attr(links[0], "href"))
 	if err != nil {
 		return err
 	}
@@ -194,8 +194,8 @@ func (p *person) throughCompany(address string, idp *idptest.Provider, session s
 	if a, err = p.ask(address, http.MethodGet, "/.mfa/sso/callback?"+idp.Approve(asked.Query()).Encode(), nil); err != nil {
 		return err
 	}
-	if a.status != http.StatusSeeOther || p.cookies["mfa"] == "" {
-		return fmt.Errorf("the provider's answer was answered with %d", a.status)
+	if a.Status != http.StatusSeeOther || p.Cookies["mfa"] == "" {
+		return fmt.Errorf("the provider's answer was answered with %d", a.Status)
 	}
 	return nil
 }

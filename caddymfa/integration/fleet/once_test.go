@@ -59,14 +59,14 @@ func (f *fleet) useOnce(round int) error {
 		}
 		asked = append(asked, q)
 	}
-	for _, thing := range []struct{ name, code string }{{"totp", p.code(0)}, {"recovery", codes[round%len(codes)]}} {
+	for _, thing := range []struct{ name, code string }{{"totp", p.code()}, {"recovery", codes[round%len(codes)]}} {
 		winner, err := f.compete(round, asked, "/.mfa/challenge", "/.mfa/challenge/"+thing.name, "code", thing.code)
 		if err != nil {
 			return err
 		}
 		for _, n := range f.nodes {
 			if ok, a := winner.entered(n.address); !ok {
-				return fmt.Errorf("let in by %s, but not on %s: %d to %q", thing.name, n.name, a.status, a.location)
+				return fmt.Errorf("let in by %s, but not on %s: %d to %q", thing.name, n.name, a.Status, a.Location)
 			}
 		}
 		var still []*person
@@ -74,7 +74,7 @@ func (f *fleet) useOnce(round int) error {
 			if ok, _ := q.entered(f.nodes[home].address); ok {
 				return fmt.Errorf("entered without an answer to %s", thing.name)
 			}
-			if a, err := q.ask(f.nodes[home].address, http.MethodGet, "/.mfa/challenge", nil); err == nil && a.status == http.StatusOK {
+			if a, err := q.ask(f.nodes[home].address, http.MethodGet, "/.mfa/challenge", nil); err == nil && a.Status == http.StatusOK {
 				still = append(still, q) // all but the winner, whose session has another name now
 			}
 		}
@@ -95,8 +95,8 @@ func (f *fleet) compete(round int, like []*person, page, action, field, value st
 	tokens := make([]string, len(like))
 	for n, p := range like {
 		a, err := p.ask(f.nodes[n%3].address, http.MethodGet, page, nil)
-		if tokens[n] = a.csrf(); err != nil || tokens[n] == "" {
-			return nil, fmt.Errorf("%s shows no form: %d to %q, %v", page, a.status, a.location, err)
+		if tokens[n] = a.CSRF(); err != nil || tokens[n] == "" {
+			return nil, fmt.Errorf("%s shows no form: %d to %q, %v", page, a.Status, a.Location, err)
 		}
 	}
 	if len(like) == 0 {
@@ -111,8 +111,8 @@ func (f *fleet) compete(round int, like []*person, page, action, field, value st
 	)
 	for n := range atOnce {
 		p, token := like[n%len(like)].again(), tokens[n%len(like)]
-		p.network = fmt.Sprintf("10.%d.%d.%d", round>>8, round&255, n)
-		before := p.cookies["mfa"]
+		p.Network = fmt.Sprintf("10.%d.%d.%d", round>>8, round&255, n)
+		before := p.Cookies["mfa"]
 		group.Go(func() {
 			<-begin
 			a, err := p.send(f.nodes[n%3].address, action, token, field, value)
@@ -121,9 +121,9 @@ func (f *fleet) compete(round int, like []*person, page, action, field, value st
 			switch {
 			case err != nil:
 				fault = err
-			case a.status >= 500:
-				fault = fmt.Errorf("%s was answered with %d: %s", action, a.status, f.nodes[n%3].trouble())
-			case a.status == http.StatusSeeOther && p.cookies["mfa"] != "" && p.cookies["mfa"] != before:
+			case a.Status >= 500:
+				fault = fmt.Errorf("%s was answered with %d: %s", action, a.Status, f.nodes[n%3].trouble())
+			case a.Status == http.StatusSeeOther && p.Cookies["mfa"] != "" && p.Cookies["mfa"] != before:
 				in = append(in, p)
 			}
 		})

@@ -112,8 +112,8 @@ func (w *traffic) visit(i int, n *node, p *person) {
 	v := visit{node: i, began: time.Now()}
 	ok, a := p.entered(n.address)
 	v.entered, v.ended = ok, time.Now()
-	if !ok && (a.status != 503 || !strings.Contains(a.body, unavailable)) {
-		w.complain("%s answered somebody who may enter with %d to %q", n.name, a.status, a.location)
+	if !ok && (a.Status != 503 || !strings.Contains(a.Body, unavailable)) {
+		w.complain("%s answered somebody who may enter with %d to %q", n.name, a.Status, a.Location)
 	}
 	w.mu.Lock()
 	defer w.mu.Unlock()

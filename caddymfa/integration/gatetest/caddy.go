@@ -1,5 +1,5 @@
-// Package gatetest is what all tests of the built program share: the program,
-// its processes, and what a browser sends and reads.
+// Package gatetest is what all tests of the built program share: the program
+// and its processes.
 package gatetest
 
 import (
@@ -14,11 +14,9 @@ import (
 	"testing"
 	"time"
 
+	"github.com/caddymfa/gateway/caddymfa/integration/visitor"
 	"github.com/caddymfa/gateway/caddymfa/internal/freeport"
 )
-
-// Password is everybody's.
-const Password = "correct horse battery staple"
 
 // Binary returns Caddy with this module, built as the tests are: with the race
 // detector, which fails the test that provoked what it finds, or without. The
@@ -150,7 +148,7 @@ func Clean(t testing.TB, log string, secrets ...string) {
 	if strings.Contains(log, "DATA RACE") || strings.Contains(log, "panic") {
 		t.Errorf("Caddy raced or panicked:\n%s", log)
 	}
-	for _, secret := range append(secrets, Password) {
+	for _, secret := range append(secrets, visitor.Password) {
 		if strings.Contains(log, secret) {
 			t.Errorf("the log holds the secret %q", secret)
 		}

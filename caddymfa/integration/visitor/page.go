@@ -1,34 +1,12 @@
-package gatetest
+package visitor
 
 import (
-	"net/http"
 	"net/url"
 	"slices"
 	"strings"
-	"testing"
-	"time"
 
-	"github.com/pquerna/otp"
-	"github.com/pquerna/otp/totp"
 	"golang.org/x/net/html"
 )
-
-// Navigate is what a browser sends that goes to a page of a site, or posts a
-// form there.
-func Navigate(method, site, path, form string) (*http.Request, error) {
-	r, err := http.NewRequest(method, site+path, strings.NewReader(form))
-	if err != nil {
-		return nil, err
-	}
-	r.Header.Set("Accept", "text/html")
-	r.Header.Set("Sec-Fetch-Mode", "navigate")
-	if method == http.MethodPost {
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		r.Header.Set("Origin", site)
-		r.Header.Set("Sec-Fetch-Site", "same-origin")
-	}
-	return r, nil
-}
 
 // Document is a page as a browser understands it.
 type Document struct{ *html.Node }
@@ -109,19 +87,4 @@ func Attr(n *html.Node, name string) string {
 // Has reports whether an element has an attribute.
 func Has(n *html.Node, name string) bool {
 	return slices.ContainsFunc(n.Attr, func(a html.Attribute) bool { return a.Key == name })
-}
-
-// Period is how long a code of an authenticator app is shown, in seconds.
-const Period = 30
-
-// Code is what an authenticator app shows in a period of time, counted from the
-// beginning of 1970. Spaces in its secret mean nothing.
-func Code(t testing.TB, secret string, period int64) string {
-	t.Helper()
-	code, err := totp.GenerateCodeCustom(strings.ReplaceAll(secret, " ", ""), time.Unix(period*Period, 0),
-		totp.ValidateOpts{Period: Period, Digits: otp.DigitsSix, Algorithm: otp.AlgorithmSHA1})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return code
 }
