@@ -19,8 +19,7 @@ func (c *call) showPolicy() error {
 	if done || err != nil {
 		return err
 	}
-	q := c.r.URL.Query()
-	return c.policyPage(http.StatusOK, actor, q, q.Get("manage") != "", Text{}, Action{})
+	return c.policyPage(http.StatusOK, actor, c.kept(), c.r.URL.Query().Get("manage") != "", Text{}, Action{})
 }
 
 // policyPage shows the settings. What was typed before stays in the form.
@@ -98,25 +97,16 @@ func (f PolicyForm) rules() settings.Rules {
 	return settings.Rules{Accept: f.Accept, SecondFactorAge: f.Age, Remember: f.Remember}
 }
 
-// address is the form's page with what was typed, so that it outlives a
-// challenge in between.
-func address(typed url.Values) string {
-	kept := url.Values{"manage": {"yes"}}
-	for _, name := range []string{"mode", "when", "date", "accept", "age", "remember"} {
-		if typed.Get(name) != "" {
-			kept.Set(name, typed.Get(name))
-		}
-	}
-	return "/admin/mfa?" + kept.Encode()
-}
+// policyTyped are the fields of the settings' form.
+var policyTyped = []string{"mode", "when", "date", "accept", "age", "remember"}
 
 // postPolicy changes the settings.
 func (c *call) postPolicy() error {
 	if c.form.Get("preview") != "" {
-		c.redirect(c.s.Base + address(c.form))
+		c.redirect(c.s.Base + c.fill("/admin/mfa?manage=yes", "", policyTyped))
 		return nil
 	}
-	actor, done, err := c.administer(true, address(c.form))
+	actor, done, err := c.administer(true, c.keep("/admin/mfa?manage=yes", policyTyped...))
 	if done || err != nil {
 		return err
 	}

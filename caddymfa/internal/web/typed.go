@@ -8,16 +8,17 @@ import (
 )
 
 // keep is the address of a page of ours with what was typed in its form, so that
-// it outlives a challenge in between. An address is no place for secrets, nor for
+// it outlives a challenge in between; the page then says that nothing is saved yet.
+func (c *call) keep(page string, names ...string) string { return c.fill(page, "again", names) }
+
+// fill is the address of a page of ours with a notice, unless that is empty, and
+// with what was typed in its form. An address is no place for secrets, nor for
 // more than can be come back to: then it is the page alone. It is signed for the
 // person, since a form that somebody else filled in is a trap.
-func (c *call) keep(page string, names ...string) string {
-	if c.sess == nil {
-		return page
-	}
+func (c *call) fill(page, notice string, names []string) string {
 	path, query, _ := strings.Cut(page, "?")
 	typed, err := url.ParseQuery(query)
-	if err != nil {
+	if err != nil || c.sess == nil {
 		return page
 	}
 	for _, name := range names {
@@ -27,16 +28,18 @@ func (c *call) keep(page string, names ...string) string {
 			}
 		}
 	}
-	typed.Set("notice", "again")
+	if notice != "" {
+		typed.Set("notice", notice)
+	}
 	typed.Set(typedBy, c.mark(path, typed))
-	if kept := path + "?" + typed.Encode(); len(c.s.Base)+len(kept) <= maxReturn {
-		return kept
+	if filled := path + "?" + typed.Encode(); len(c.s.Base)+len(filled) <= maxReturn {
+		return filled
 	}
 	return page
 }
 
-// kept returns what the person typed into the form of this page before they were
-// challenged; nil: nothing.
+// kept returns what the person typed into the form of this page, by its address;
+// nil: nothing.
 func (c *call) kept() url.Values {
 	typed := c.r.URL.Query()
 	by := typed.Get(typedBy)

@@ -63,4 +63,21 @@ func TestWhatWasTypedOutlivesAChallenge(t *testing.T) {
 		t.Errorf("the secret stands in the address %s", back)
 	}
 	b.shows(b.get(back), http.StatusOK, `value="Beta's sign-in"`, `value="https://idp.beta.example"`, `value="portal"`, `value="30"`)
+	const settings = "/.mfa/admin/mfa"
+	stricter := url.Values{"mode": {"required"}, "when": {"date"}, "date": {"2031-05-04"}, "age": {"3600"}, "accept": {"any"}, "remember": {"0"}}
+	stricter.Set("preview", "yes") // which saves nothing, and needs no second factor
+	b = stale()
+	b.get(settings)
+	preview := b.post(settings, stricter).Header.Get("Location")
+	typed := []string{`value="required" required aria-describedby="what-required would-required" checked`, `value="date" checked`, `value="2031-05-04"`, `<option value="3600" selected`}
+	b.shows(b.get(preview), http.StatusOK, typed...)
+	if strings.Contains(b.page, "Nothing is saved yet") {
+		t.Error("a preview speaks of a challenge")
+	}
+	stricter.Del("preview")
+	b.shows(b.get(sends(stale(), settings, stricter)), http.StatusOK, append(typed, "Nothing is saved yet")...)
+	b.get(settings + "?manage=yes&" + stricter.Encode())
+	if strings.Contains(b.page, typed[2]) || strings.Contains(b.page, typed[3]) {
+		t.Error("nobody's address fills in the settings")
+	}
 }
