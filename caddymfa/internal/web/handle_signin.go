@@ -45,7 +45,9 @@ func (c *call) loginPage(status int, email string, problem Text) error {
 		return err
 	}
 	v := Login{Chrome: c.chrome(), Email: email, Return: c.flow.Return, Key: string(options), Problem: problem}
-	v.Asked = c.asked(g, v.Chrome, mfa.SignIn)
+	if v.Asked = c.asked(g, v.Chrome, mfa.SignIn); v.Asked.Key == "" && c.sess != nil {
+		v.Asked = whyAgain
+	}
 	return c.show(status, v)
 }
 

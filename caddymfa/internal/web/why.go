@@ -107,3 +107,7 @@ func whyHere(reason mfa.Reason, to purpose, account string) Text {
 // whyCompany says why somebody who is not signed in yet goes to their company.
 // It names no account: whoever types an address would learn whose it is.
 var whyCompany = say("why.company")
+
+// whyAgain says why somebody who is signed in is asked to sign in, where no rule
+// of the decision wants it.
+var whyAgain = say("why.again")
