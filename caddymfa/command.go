@@ -98,6 +98,18 @@ func reach(cmd *cobra.Command) (endpoint, error) {
 	return endpoint{address}, nil
 }
 
+// online makes a command one that asks the running Caddy.
+func online(cmd *cobra.Command, run func(cmd *cobra.Command, api endpoint, args []string) error) *cobra.Command {
+	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		api, err := reach(cmd)
+		if err != nil {
+			return err
+		}
+		return run(cmd, api, args)
+	}
+	return cmd
+}
+
 // refusedByCaddy takes apart what caddycmd.AdminAPIRequest makes of an answer
 // with an error status: all it returns is text.
 var refusedByCaddy = regexp.MustCompile(`(?s)^caddy responded with error: HTTP (\d+): (.*)$`)

@@ -13,26 +13,21 @@ import (
 )
 
 func statusCommand() *cobra.Command {
-	return &cobra.Command{
+	return online(&cobra.Command{
 		Use:   "status",
 		Short: "Says whether the gate works, and where its data lives",
 		Args:  exactly(0),
-		RunE: func(cmd *cobra.Command, _ []string) error {
-			api, err := reach(cmd)
-			if err != nil {
-				return err
-			}
-			var status adminapi.Status
-			if err := api.do(http.MethodGet, "status", nil, &status); err != nil {
-				return err
-			}
-			return pairs(cmd.OutOrStdout(), [][2]string{
-				{"admin API", api.address},
-				{"storage", orDash(status.Storage)},
-				{"pages", status.Origin + status.Base},
-			})
-		},
-	}
+	}, func(cmd *cobra.Command, api endpoint, _ []string) error {
+		var status adminapi.Status
+		if err := api.do(http.MethodGet, "status", nil, &status); err != nil {
+			return err
+		}
+		return pairs(cmd.OutOrStdout(), [][2]string{
+			{"admin API", api.address},
+			{"storage", orDash(status.Storage)},
+			{"pages", status.Origin + status.Base},
+		})
+	})
 }
 
 func accountsCommand() *cobra.Command {
@@ -43,11 +38,7 @@ func accountsCommand() *cobra.Command {
 		Args:    exactly(0),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, _ []string) error {
 		accounts := []adminapi.Account{}
 		for query := ""; ; {
 			var list adminapi.AccountList
@@ -68,8 +59,7 @@ func accountsCommand() *cobra.Command {
 			rows = append(rows, []string{a.ID, a.Name, a.Policy, a.Accept, a.PolicyAt.Format(time.DateOnly), state(a.Disabled, a.Declared, true)})
 		}
 		return table(cmd.OutOrStdout(), rows)
-	}
-	return cmd
+	})
 }
 
 func accountAddCommand() *cobra.Command {
@@ -82,11 +72,7 @@ func accountAddCommand() *cobra.Command {
 	policy := cmd.Flags().String("policy", "", "How strictly people must prove who they are: optional, suggested or required")
 	cmd.MarkFlagRequired("policy")
 	name := cmd.Flags().String("name", "", "The name that people see (default: the id)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		var added adminapi.Account
 		in := adminapi.NewAccount{ID: args[0], Name: *name, Policy: *policy}
 		if err := api.do(http.MethodPost, "accounts", in, &added); err != nil {
@@ -94,8 +80,7 @@ func accountAddCommand() *cobra.Command {
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Added account %s with policy %s.\n", added.ID, added.Policy)
 		return nil
-	}
-	return cmd
+	})
 }
 
 func policyCommand() *cobra.Command {
@@ -134,11 +119,8 @@ that have shown one can be remembered.
 	trial := cmd.Flags().Bool("trial", false, "Only report what a stricter policy would do")
 	drop := cmd.Flags().Bool("drop-plans", false, "Take back what is planned, and end what is tried")
 	cmd.MarkFlagsMutuallyExclusive("from", "trial")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
+		var err error
 		var change adminapi.PolicyChange
 		in := adminapi.Policy{Policy: args[1], Accept: *accept, Trial: *trial, DropPlans: *drop}
 		if in.SecondFactorAge, err = span(*age, "session"); err != nil {
@@ -161,8 +143,7 @@ that have shown one can be remembered.
 			fmt.Fprintf(cmd.OutOrStdout(), "Policy %s is on trial and not enforced.\n", a.Trial)
 		}
 		return nil
-	}
-	return cmd
+	})
 }
 
 // span turns a duration as people type it, or the word for none, into what the

@@ -32,11 +32,7 @@ func auditCommand() *cobra.Command {
 	limit := cmd.Flags().Int("limit", 50, "How many events at most")
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
 	cmd.AddCommand(auditVerifyCommand())
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, _ []string) error {
 		query := url.Values{"limit": {strconv.Itoa(*limit)}}
 		if *user != "" {
 			query.Set("user", *user)
@@ -65,8 +61,7 @@ func auditCommand() *cobra.Command {
 			fmt.Fprintf(cmd.ErrOrStderr(), "There may be more: these are the newest %d. See --limit.\n", *limit)
 		}
 		return nil
-	}
-	return cmd
+	})
 }
 
 func auditVerifyCommand() *cobra.Command {
@@ -91,11 +86,8 @@ too ("chain").
 	account := cmd.Flags().String("account", "", `Only this account's chain; "": that of no account (default: all)`)
 	against := cmd.Flags().String("against", "", "File with the ends of chains, noted earlier")
 	ends := cmd.Flags().Bool("ends", false, "Print the end of each chain")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, _ []string) error {
+		var err error
 		v := verifier{api: api}
 		if *against != "" {
 			if v.noted, err = readEnds(*against); err != nil {
@@ -120,8 +112,7 @@ too ("chain").
 			return errors.New(strings.Join(v.wrong, "\n"))
 		}
 		return nil
-	}
-	return cmd
+	})
 }
 
 // readEnds reads what --ends printed.

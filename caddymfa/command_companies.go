@@ -32,11 +32,7 @@ Hand it over by a way that only they read.
 	life := cmd.Flags().Duration("for", time.Hour, "How long the link, and then the session, lasts")
 	origin := cmd.Flags().String("origin", "", "Where people open the portal: scheme and host (default: the configured one)")
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		var made adminapi.BreakGlass
 		in := adminapi.BreakGlassFor{Account: *account, For: life.String(), Origin: *origin}
 		if err := api.do(http.MethodPost, userPath(args[0], "breakglass"), in, &made); err != nil {
@@ -52,8 +48,7 @@ Hand it over by a way that only they read.
 		return pairs(cmd.OutOrStdout(), [][2]string{
 			{"for", args[0]}, {"account", *account}, {"link", link}, {"code", made.Code}, {"expires", made.Expires.Format(time.RFC3339)},
 		})
-	}
-	return cmd
+	})
 }
 
 func providersCommand() *cobra.Command {
@@ -64,11 +59,7 @@ func providersCommand() *cobra.Command {
 		Args:    exactly(1),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		list := []adminapi.Provider{}
 		if err := api.do(http.MethodGet, "accounts/"+url.PathEscape(args[0])+"/providers", nil, &list); err != nil {
 			return err
@@ -81,8 +72,7 @@ func providersCommand() *cobra.Command {
 			rows = append(rows, []string{p.ID + off(p.Disabled), p.Kind, orDash(p.Name), p.Trust, assured(p)})
 		}
 		return table(cmd.OutOrStdout(), rows)
-	}
-	return cmd
+	})
 }
 
 // assured says what a provider said of the sign-ins that it vouched for.

@@ -32,11 +32,7 @@ the list of processes. It is hashed here: only its hash goes to Caddy.
 	stdin := cmd.Flags().Bool("stdin", false, "Read the password from standard input: one line")
 	hashStdin := cmd.Flags().Bool("hash-stdin", false, `Read a hash, as "caddy hash-password" prints it, from standard input`)
 	cmd.MarkFlagsMutuallyExclusive("stdin", "hash-stdin")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		hash, err := newHash(cmd, args[0], *stdin, *hashStdin)
 		if err != nil {
 			return err
@@ -46,8 +42,7 @@ the list of processes. It is hashed here: only its hash goes to Caddy.
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s has a new password and is signed out everywhere.\n", printable(args[0]))
 		return nil
-	}
-	return cmd
+	})
 }
 
 // newHash gets the hash of a new password for somebody from whoever runs the
@@ -87,11 +82,7 @@ where it is. So make sure by other means who is asking.
 		Args:    exactly(1),
 	}
 	yes := cmd.Flags().Bool("yes", false, "Do not ask for confirmation")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		if !*yes {
 			question := fmt.Sprintf("Remove all authenticators of %s and sign them out everywhere?", printable(args[0]))
 			if sure, err := confirm(cmd, question); err != nil {
@@ -106,8 +97,7 @@ where it is. So make sure by other means who is asking.
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s has no authenticator any more (%d removed) and is signed out everywhere.\n", printable(args[0]), reset.Removed)
 		return nil
-	}
-	return cmd
+	})
 }
 
 func setUpCommand() *cobra.Command {
@@ -124,11 +114,7 @@ Their authenticators stay.
 	}
 	origin := cmd.Flags().String("origin", "", "Where people open the portal: scheme and host (default: where Caddy listens, if that is no HTTPS site)")
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		var made adminapi.SetUp
 		if err := api.do(http.MethodPost, userPath(args[0], "setup"), adminapi.SetUpFor{Origin: *origin}, &made); err != nil {
 			return err
@@ -143,27 +129,21 @@ Their authenticators stay.
 		return pairs(cmd.OutOrStdout(), [][2]string{
 			{"for", args[0]}, {"link", link}, {"code", made.Code}, {"expires", made.Expires.Format(time.RFC3339)},
 		})
-	}
-	return cmd
+	})
 }
 
 func signOutCommand() *cobra.Command {
-	return &cobra.Command{
+	return online(&cobra.Command{
 		Use:     "sign-out <email>",
 		Short:   "Ends all of a person's sessions",
 		Example: "  $ caddy mfa sign-out ana@citadel.example",
 		Args:    exactly(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := reach(cmd)
-			if err != nil {
-				return err
-			}
-			var ended adminapi.Ended
-			if err := api.do(http.MethodDelete, userPath(args[0], "sessions"), nil, &ended); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is signed out everywhere (%d sessions ended).\n", printable(args[0]), ended.Ended)
-			return nil
-		},
-	}
+	}, func(cmd *cobra.Command, api endpoint, args []string) error {
+		var ended adminapi.Ended
+		if err := api.do(http.MethodDelete, userPath(args[0], "sessions"), nil, &ended); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is signed out everywhere (%d sessions ended).\n", printable(args[0]), ended.Ended)
+		return nil
+	})
 }

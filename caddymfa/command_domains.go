@@ -31,11 +31,7 @@ func domainListCommand() *cobra.Command {
 		Args:    exactly(1),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		list := []adminapi.Domain{}
 		if err := api.do(http.MethodGet, "accounts/"+url.PathEscape(args[0])+"/domains", nil, &list); err != nil {
 			return err
@@ -52,8 +48,7 @@ func domainListCommand() *cobra.Command {
 			rows = append(rows, []string{d.Name, domainState(d), orDash(d.Provider), checked, orDash(d.Finding)})
 		}
 		return table(cmd.OutOrStdout(), rows)
-	}
-	return cmd
+	})
 }
 
 // domainState says how far a domain is.
@@ -80,18 +75,13 @@ the printed TXT record. To claim it again prints the same record.
 		Example: "  $ caddy mfa domain claim citadel citadel.example",
 		Args:    exactly(2),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		var d adminapi.Domain
 		if err := api.do(http.MethodPost, "accounts/"+url.PathEscape(args[0])+"/domains", adminapi.NewDomain{Name: args[1]}, &d); err != nil {
 			return err
 		}
 		return printRecord(cmd, args[0], d)
-	}
-	return cmd
+	})
 }
 
 func printRecord(cmd *cobra.Command, account string, d adminapi.Domain) error {
@@ -118,11 +108,7 @@ func domainVerifyCommand() *cobra.Command {
 		Example: "  $ caddy mfa domain verify citadel citadel.example",
 		Args:    exactly(2),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		var d adminapi.Domain
 		if err := api.do(http.MethodPost, domainPath(args[0], args[1])+"/verify", nil, &d); err != nil {
 			return err
@@ -131,8 +117,7 @@ func domainVerifyCommand() *cobra.Command {
 			return fmt.Errorf("the proof of %s was not found: %s; it is %s. TXT \"%s\"", d.Name, why, d.RecordName, d.RecordValue)
 		}
 		return printRecord(cmd, args[0], d)
-	}
-	return cmd
+	})
 }
 
 func domainLinkCommand() *cobra.Command {
@@ -206,16 +191,11 @@ func domainRemoveCommand() *cobra.Command {
 		Example: "  $ caddy mfa domain remove citadel citadel.example",
 		Args:    exactly(2),
 	}
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		if err := api.do(http.MethodDelete, domainPath(args[0], args[1]), nil, nil); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "Removed %s from %s.\n", args[1], args[0])
 		return nil
-	}
-	return cmd
+	})
 }

@@ -99,15 +99,12 @@ administrator of the account in the pages or, if it is a directory, with
 	cmd.Flags().BoolVar(&in.Join, "join", false, "People of the account's domains become members when they first sign in")
 	cmd.Flags().StringArrayVar(&in.Admins, "admins", nil, "A group of the provider whose people are administrators, and nobody else who comes through it; may be given several times")
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
+		settings, err := readSettings(cmd, *from)
 		if err != nil {
 			return err
 		}
-		in.Kind = args[1]
-		if in.Settings, err = readSettings(cmd, *from); err != nil {
-			return err
-		}
+		in.Kind, in.Settings = args[1], settings
 		var made adminapi.Connected
 		if err := api.do(http.MethodPost, "accounts/"+url.PathEscape(args[0])+"/providers", in, &made); err != nil {
 			return err
@@ -117,8 +114,7 @@ administrator of the account in the pages or, if it is a directory, with
 		}
 		fmt.Fprintln(cmd.OutOrStdout(), made.ID)
 		return nil
-	}
-	return cmd
+	})
 }
 
 // readSettings reads the settings of a provider. Its errors repeat nothing of
@@ -161,11 +157,8 @@ account, who signs in through them.
 		Args:    exactly(3),
 	}
 	stdin := cmd.Flags().Bool("stdin", false, "Read the password from standard input: one line")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
+		var err error
 		in := adminapi.Test{User: args[2]}
 		if *stdin {
 			in.Password, err = readLine(cmd.InOrStdin())
@@ -187,6 +180,5 @@ account, who signs in through them.
 			return errors.New("the directory could not be asked: Caddy's log says why")
 		}
 		return fmt.Errorf("such a sign-in would be refused: %s", printable(out.Reason))
-	}
-	return cmd
+	})
 }

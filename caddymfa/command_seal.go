@@ -31,11 +31,7 @@ under it.
 		Args:    exactly(0),
 	}
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, _ []string) error {
 		list := []adminapi.MasterKey{}
 		if err := api.do(http.MethodGet, "seal", nil, &list); err != nil {
 			return err
@@ -55,8 +51,7 @@ under it.
 			rows = append(rows, []string{k.Name, k.Created.Format(time.RFC3339), state, strconv.FormatInt(k.Values, 10)})
 		}
 		return table(cmd.OutOrStdout(), rows)
-	}
-	return cmd
+	})
 }
 
 func sealRotateCommand() *cobra.Command {
@@ -80,18 +75,13 @@ out of service. What is said then names those nodes.
 		Args:    exactly(0),
 	}
 	leave := cmd.Flags().Bool("leave-nodes-behind", false, "Go on although some nodes were not given the new key")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, _ []string) error {
 		path := "seal/rotate"
 		if *leave {
 			path += "?leave_nodes_behind=true"
 		}
 		return rotateSeal(cmd, api, path)
-	}
-	return cmd
+	})
 }
 
 // straggling is how long a node may go on sealing under the former key, because

@@ -30,11 +30,7 @@ given second factor if any, and now enters an account. It changes nothing.
 	cmd.MarkFlagRequired("account")
 	second := cmd.Flags().String("second", "", "The second factor that they have shown: totp, webauthn or recovery (default: none)")
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, _ []string) error {
 		query := url.Values{"user": {*user}, "account": {*account}}
 		if *second != "" {
 			query.Set("second", *second)
@@ -47,8 +43,7 @@ given second factor if any, and now enters an account. It changes nothing.
 			return printJSON(cmd, x)
 		}
 		return pairs(cmd.OutOrStdout(), explained(x))
-	}
-	return cmd
+	})
 }
 
 // explained lists an explanation for people: the answer first, then the facts.

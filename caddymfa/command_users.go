@@ -20,11 +20,7 @@ func usersCommand() *cobra.Command {
 	}
 	account := cmd.Flags().String("account", "", "Only the members of this account")
 	asJSON := cmd.Flags().Bool("json", false, "Print JSON")
-	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, _ []string) error {
 		query := url.Values{}
 		if *account != "" {
 			query.Set("account", *account)
@@ -55,8 +51,7 @@ func usersCommand() *cobra.Command {
 			})
 		}
 		return table(cmd.OutOrStdout(), rows)
-	}
-	return cmd
+	})
 }
 
 func userAddCommand() *cobra.Command {
@@ -73,11 +68,7 @@ set-up link of "caddy mfa setup", or set one with "caddy mfa password".
 	name := cmd.Flags().String("name", "", "The person's name")
 	account := cmd.Flags().String("account", "", "The account to join at once")
 	role := cmd.Flags().String("role", "", "What they may do there: member or admin (default: member)")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		var added adminapi.User
 		in := adminapi.NewUser{Email: args[0], Name: *name, Account: *account, Role: *role}
 		if err := api.do(http.MethodPost, "users", in, &added); err != nil {
@@ -90,8 +81,7 @@ set-up link of "caddy mfa setup", or set one with "caddy mfa password".
 		}
 		fmt.Fprintln(out, ".")
 		return nil
-	}
-	return cmd
+	})
 }
 
 func userJoinCommand() *cobra.Command {
@@ -102,39 +92,29 @@ func userJoinCommand() *cobra.Command {
 		Args:    exactly(2),
 	}
 	role := cmd.Flags().String("role", "member", "What they may do there: member or admin")
-	cmd.RunE = func(cmd *cobra.Command, args []string) error {
-		api, err := reach(cmd)
-		if err != nil {
-			return err
-		}
+	return online(cmd, func(cmd *cobra.Command, api endpoint, args []string) error {
 		var joined adminapi.Membership
 		if err := api.do(http.MethodPut, memberPath(args[1], args[0]), adminapi.Member{Role: *role}, &joined); err != nil {
 			return err
 		}
 		fmt.Fprintf(cmd.OutOrStdout(), "%s belongs to %s as %s.\n", printable(args[0]), joined.Account, joined.Role)
 		return nil
-	}
-	return cmd
+	})
 }
 
 func userLeaveCommand() *cobra.Command {
-	return &cobra.Command{
+	return online(&cobra.Command{
 		Use:     "leave <email> <account>",
 		Short:   "Ends a person's membership of an account",
 		Example: "  $ caddy mfa user leave ana@citadel.example aurora",
 		Args:    exactly(2),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := reach(cmd)
-			if err != nil {
-				return err
-			}
-			if err := api.do(http.MethodDelete, memberPath(args[1], args[0]), nil, nil); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s no longer belongs to %s.\n", printable(args[0]), printable(args[1]))
-			return nil
-		},
-	}
+	}, func(cmd *cobra.Command, api endpoint, args []string) error {
+		if err := api.do(http.MethodDelete, memberPath(args[1], args[0]), nil, nil); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s no longer belongs to %s.\n", printable(args[0]), printable(args[1]))
+		return nil
+	})
 }
 
 // userSwitchCommand is `user disable` or `user enable`.
@@ -143,23 +123,18 @@ func userSwitchCommand(verb string) *cobra.Command {
 	if verb == "disable" {
 		short = "Signs a person out and keeps them from signing in"
 	}
-	return &cobra.Command{
+	return online(&cobra.Command{
 		Use:     verb + " <email>",
 		Short:   short,
 		Example: "  $ caddy mfa user " + verb + " ana@citadel.example",
 		Args:    exactly(1),
-		RunE: func(cmd *cobra.Command, args []string) error {
-			api, err := reach(cmd)
-			if err != nil {
-				return err
-			}
-			if err := api.do(http.MethodPost, userPath(args[0], verb), nil, nil); err != nil {
-				return err
-			}
-			fmt.Fprintf(cmd.OutOrStdout(), "%s is %sd.\n", printable(args[0]), verb)
-			return nil
-		},
-	}
+	}, func(cmd *cobra.Command, api endpoint, args []string) error {
+		if err := api.do(http.MethodPost, userPath(args[0], verb), nil, nil); err != nil {
+			return err
+		}
+		fmt.Fprintf(cmd.OutOrStdout(), "%s is %sd.\n", printable(args[0]), verb)
+		return nil
+	})
 }
 
 func userPath(email, what string) string { return "users/" + url.PathEscape(email) + "/" + what }
