@@ -44,8 +44,9 @@ check: ## gofmt, go vet and staticcheck
 
 # -count 1: Go would take the results of the last run for those of a program that
 # tests build and drive, and that has changed since.
+# What takes longest begins first, with what waits most beside it.
 unit: ## every test, with the race detector; a skipped test fails
-	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -vet=off -timeout 40m -count 1 -parallel 4 ./cmd/... ./... ./.ci/testall
+	TMPDIR=$$(.ci/memory) $(GO) run ./.ci/testall -vet=off -timeout 40m -count 1 -parallel 4 ./caddymfa/integration ./cmd/... ./caddymfa/storage/postgres ./... ./.ci/testall
 
 fleet: ## the tests of several nodes, as often as the figures in docs/postgresql.md were taken
 	$(GO) test -vet=off -v -count 1 -timeout 2h ./caddymfa/integration/fleet -trials 200 -rounds 1000 -pace 25ms

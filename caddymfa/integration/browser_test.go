@@ -16,7 +16,7 @@ import (
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/emulation"
-
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -170,11 +170,12 @@ func (b *tab) openAll() {
 	b.run(`document.querySelectorAll("details").forEach(d => d.open = true)`)
 }
 
-// fill types into a field, in place of what is there.
+// fill puts a text into a field as if pasted, in place of what is there.
 func (b *tab) fill(selector, value string) {
 	b.t.Helper()
 	at := chromedp.CSS(selector)
-	b.do(chromedp.WaitVisible(at), chromedp.Focus(at), chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)), chromedp.KeyEvent(value))
+	b.do(chromedp.WaitVisible(at), chromedp.Focus(at), chromedp.KeyEvent("a", chromedp.KeyModifiers(kb.ModifierCtrl)))
+	command(b, input.InsertText, input.InsertTextParams{Text: value})
 }
 
 // press presses a button or link that leads to another page.

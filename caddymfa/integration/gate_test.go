@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"os"
@@ -79,7 +80,7 @@ func newGate(t *testing.T, edits ...func(string) string) *gate {
 }
 
 // start is newGate, and waits until it serves. It goes on from what a first start
-// has made.
+// has made, but for the password's hashes: they are cheap to compute.
 func start(t *testing.T, edits ...func(string) string) *gate {
 	t.Helper()
 	begun.once.Do(func() { begin(t) })
@@ -104,6 +105,9 @@ func begin(t *testing.T) {
 	t.Helper()
 	g := newGate(t)
 	g.start()
+	for _, email := range []string{"member@aurora.example", "member@borealis.example", "member@citadel.example", "consultant@partner.example", "admin@citadel.example"} {
+		g.operate(http.MethodPut, "users/"+email+"/password", fmt.Sprintf(`{"hash": %q}`, passwordHash()))
+	}
 	g.end()
 	dir, err := os.MkdirTemp("", "caddymfa-begun")
 	if err != nil {
@@ -241,6 +245,24 @@ func (g *gate) mfa(args ...string) string {
 		g.t.Fatalf("caddy mfa %q: %v\n%s", args, err, out)
 	}
 	return out
+}
+
+// operate asks the admin endpoint for something, which must be done.
+func (g *gate) operate(method, path, body string) {
+	g.t.Helper()
+	r, err := http.NewRequestWithContext(g.t.Context(), method, "http://"+g.admin+"/mfa/"+path, strings.NewReader(body))
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	r.Header.Set("Content-Type", "application/json")
+	res, err := http.DefaultClient.Do(r)
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	defer res.Body.Close()
+	if text, err := io.ReadAll(res.Body); err != nil || res.StatusCode != http.StatusOK {
+		g.t.Fatalf("%s %s answered %d: %s, %v", method, path, res.StatusCode, text, err)
+	}
 }
 
 // reload makes Caddy load a configuration.
