@@ -104,7 +104,7 @@ var others = map[string][]string{
 	"golang.org/x/crypto/argon2":           {"~"},
 	"golang.org/x/crypto/bcrypt":           {"~"},
 	"golang.org/x/crypto/chacha20poly1305": {"~/internal/seal"},
-	"golang.org/x/text":                    {"~/storage"},
+	"golang.org/x/text":                    {"~", "~/storage"},
 	"golang.org/x/net/html":                {"~/integration/visitor"},
 	"golang.org/x/net/idna":                {"~/storage"},
 	"golang.org/x/net/publicsuffix":        {"~/internal/admin"},

@@ -25,8 +25,8 @@ const (
 )
 
 // identityHeader reports whether some program might take a header for one of
-// ours: many turn "-" and "_" into the same character, and ignore case. The
-// whole of X-Mfa-* is reserved.
+// ours: many turn "-" and "_" into the same character (PHP does so with "." as
+// well), and ignore case. The whole of X-Mfa-* is reserved.
 func identityHeader(name string) bool {
 	if len(name) < len("x-mfa-") {
 		return false
@@ -40,16 +40,18 @@ func identityHeader(name string) bool {
 	return false
 }
 
-// like compares a header's name with a lower-case one, "_" being "-".
+// like compares a header's name with a lower-case one, "-" being whatever is
+// neither a letter nor a digit.
 func like(name, lower string) bool {
 	if len(name) != len(lower) {
 		return false
 	}
 	for i := range len(name) {
 		c := name[i]
-		if c >= 'A' && c <= 'Z' {
+		switch {
+		case c >= 'A' && c <= 'Z':
 			c += 'a' - 'A'
-		} else if c == '_' {
+		case (c < 'a' || c > 'z') && (c < '0' || c > '9'):
 			c = '-'
 		}
 		if c != lower[i] {

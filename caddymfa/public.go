@@ -4,6 +4,9 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"unicode/utf8"
+
+	"golang.org/x/text/unicode/norm"
 )
 
 // publicPaths are paths that anybody may reach.
@@ -31,13 +34,13 @@ func parsePublic(paths []string) (publicPaths, error) {
 }
 
 // match compares the path that the app will see. Whatever two programs could
-// read differently is not public.
+// read differently is not public: one may take a full-width "．．／" for "../".
 func (p publicPaths) match(r *http.Request) bool {
 	if len(p.exact) == 0 && len(p.prefixes) == 0 {
 		return false
 	}
 	path := r.URL.Path
-	if !canonical(path) || ambiguous(r.URL.RawPath) || r.URL.Host != "" && !strings.EqualFold(r.URL.Host, r.Host) {
+	if !canonical(path) || !norm.NFKC.IsNormalString(path) || !utf8.ValidString(path) || ambiguous(r.URL.RawPath) || r.URL.Host != "" && !strings.EqualFold(r.URL.Host, r.Host) {
 		return false
 	}
 	if p.exact[path] {

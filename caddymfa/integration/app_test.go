@@ -78,7 +78,8 @@ func identityIsOurs(t *testing.T, g *gate) {
 	var forged strings.Builder
 	for _, name := range []string{"Remote-User", "Remote-Email", "Remote-Name", "Remote-Groups", "X-Mfa-Account", "X-Mfa-Role", "X-Mfa-Amr", "X-Mfa-Assertion"} {
 		for _, spelling := range []string{name, strings.ToLower(name), strings.ToUpper(name), strings.ReplaceAll(name, "-", "_"),
-			strings.ToLower(strings.ReplaceAll(name, "-", "_")), strings.Replace(name, "-", "_", 1)} {
+			strings.ToLower(strings.ReplaceAll(name, "-", "_")), strings.Replace(name, "-", "_", 1),
+			strings.ReplaceAll(name, "-", ".")} {
 			fmt.Fprintf(&forged, "%s: forged\r\n", spelling)
 		}
 	}
