@@ -39,6 +39,7 @@ type gate struct {
 	log      *zap.Logger
 	trials   *trial.Recorder
 	denied   *otter.Cache[denial, struct{}]
+	streams  *streams
 	plain    atomic.Bool // plain HTTP was warned about
 	noted    time.Time   // the day for which housekeeping has noted how members stand
 }
@@ -106,6 +107,7 @@ func (a *App) open(ctx context.Context) (*gate, error) {
 	}); err != nil {
 		return nil, err
 	}
+	g.streams = &streams{now: now, judge: g.goesOn}
 	if err := l.node.declare(ctx, a, g.operator, l.declared); err != nil {
 		return nil, fmt.Errorf("applying the declared accounts and users: %w", err)
 	}

@@ -1,6 +1,7 @@
 package caddymfa
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"time"
@@ -59,7 +60,7 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 	stripIdentity(r)
 	if g.life.public.match(r) {
 		g.note(r, mfa.Decision{Verdict: mfa.Allow, Reason: mfa.PublicRoute})
-		return g.pass(w, r, next)
+		return g.pass(w, r, next, nil, "", "")
 	}
 	repl := r.Context().Value(caddy.ReplacerCtxKey).(*caddy.Replacer)
 	account := enteredAccount(repl, g.Account)
@@ -91,19 +92,32 @@ func (g *Guard) ServeHTTP(w http.ResponseWriter, r *http.Request, next caddyhttp
 		gate.web.Unavailable(w, r, site(r, account))
 		return nil
 	}
-	return g.pass(w, r, next)
+	return g.pass(w, r, next, gate.streams, j.session.ID, j.account)
 }
 
 // pass hands the request to the app, with nothing of ours that it has no use
-// for, and keeps it from touching our cookies.
-func (g *Guard) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler) error {
+// for, and keeps it from touching our cookies. What takes long is judged again
+// among the streams; nil: never.
+func (g *Guard) pass(w http.ResponseWriter, r *http.Request, next caddyhttp.Handler, among *streams, id, account string) error {
 	if !g.InsecureForwardSessionCookie {
 		session.Strip(r)
 	}
-	gw := &guardedWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, own: w.Header()["Set-Cookie"]}
+	gw := &guardedWriter{ResponseWriterWrapper: caddyhttp.ResponseWriterWrapper{ResponseWriter: w}, own: w.Header()["Set-Cookie"], streams: among}
+	gw.stream.session, gw.stream.account = id, account
+	defer gw.leave()
+	if among != nil && waits(r) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		r = r.WithContext(ctx)
+		gw.stream.cancel = cancel
+		gw.watch()
+	}
 	err := next.ServeHTTP(gw, r)
 	if !gw.sent {
 		gw.filter() // the header goes out later, or an error page does
+	}
+	if gw.stream.over.Load() {
+		panic(http.ErrAbortHandler) // what went out must not pass for the whole answer
 	}
 	return err
 }

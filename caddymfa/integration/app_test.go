@@ -17,6 +17,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/golang-jwt/jwt/v5"
 )
@@ -36,6 +37,25 @@ func echo(t *testing.T) string {
 			n, err := io.Copy(sum, r.Body)
 			fmt.Fprintf(w, "%d %x %v", n, sum.Sum(nil), err)
 			return
+		case "/events": // tells something once, and then waits
+			w.Header().Set("Content-Type", "text/event-stream")
+			fmt.Fprint(w, "data: hello\n\n")
+			http.NewResponseController(w).Flush()
+			<-r.Context().Done()
+			return
+		case "/drip": // tells something now and then
+			for tick := time.Tick(50 * time.Millisecond); ; <-tick {
+				if _, err := io.WriteString(w, "drip\n"); err != nil || http.NewResponseController(w).Flush() != nil || r.Context().Err() != nil {
+					return
+				}
+			}
+		case "/download": // never ends
+			w.Header().Set("Content-Length", fmt.Sprint(int64(1)<<40))
+			for block := make([]byte, 16<<10); ; {
+				if _, err := w.Write(block); err != nil {
+					return
+				}
+			}
 		case "/socket":
 			conn, rw, err := w.(http.Hijacker).Hijack()
 			if err != nil {
@@ -65,6 +85,7 @@ func TestApp(t *testing.T) {
 		{"the app cannot touch our cookies", appCannotTouchOurCookies},
 		{"bodies pass", bodiesPass},
 		{"upgrades pass", upgradesPass},
+		{"what goes on for long is cut off", whatGoesOnForLongIsCutOff},
 		{"placeholders and access log", placeholdersAndAccessLog},
 	})
 }
@@ -176,25 +197,28 @@ func bodiesPass(t *testing.T, g *gate) {
 }
 
 // upgradesPass talks through a WebSocket's connection, both ways.
+// upgrade asks the app for a WebSocket.
+func (g *gate) upgrade(t *testing.T, cookie string) (*http.Response, *bufio.Reader, net.Conn) {
+	t.Helper()
+	host := strings.TrimPrefix(g.address, "http://")
+	conn, err := net.Dial("tcp", host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { conn.Close() })
+	fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nCookie: mfa=%s\r\n\r\n", host, cookie)
+	in := bufio.NewReader(conn)
+	res, err := http.ReadResponse(in, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return res, in, conn
+}
+
 func upgradesPass(t *testing.T, g *gate) {
 	p := g.person(t)
 	p.signIn("member@aurora.example", "/").is(t, 200)
-	host := strings.TrimPrefix(g.address, "http://")
-	upgrade := func(cookie string) (*http.Response, *bufio.Reader, net.Conn) {
-		conn, err := net.Dial("tcp", host)
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { conn.Close() })
-		fmt.Fprintf(conn, "GET /socket HTTP/1.1\r\nHost: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: AAAAAAAAAAAAAAAAAAAAAA==\r\nCookie: mfa=%s\r\n\r\n", host, cookie)
-		in := bufio.NewReader(conn)
-		res, err := http.ReadResponse(in, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		return res, in, conn
-	}
-	res, in, conn := upgrade(p.cookie("mfa"))
+	res, in, conn := g.upgrade(t, p.cookie("mfa"))
 	if res.StatusCode != 101 || res.Header.Get("X-User") != "member@aurora.example" {
 		t.Fatalf("%d for %s", res.StatusCode, res.Header.Get("X-User"))
 	}
@@ -204,8 +228,71 @@ func upgradesPass(t *testing.T, g *gate) {
 			t.Fatalf("%q came back as %q, %v", word, got, err)
 		}
 	}
-	if res, _, _ := upgrade("none"); res.StatusCode != 401 {
+	if res, _, _ := g.upgrade(t, "none"); res.StatusCode != 401 {
 		t.Errorf("a stranger's upgrade: %d", res.StatusCode)
+	}
+}
+
+// whatGoesOnForLongIsCutOff ends the session of somebody who has all kinds of
+// streams open. Those of somebody else go on, who proves more meanwhile.
+func whatGoesOnForLongIsCutOff(t *testing.T, g *gate) {
+	stays := g.person(t)
+	stays.send(stays.signIn("member@borealis.example", "/"), "/.mfa/suggest/later")
+	_, in, conn := g.upgrade(t, stays.cookie("mfa"))
+	goes := func() (over func() []string) {
+		p := g.person(t)
+		p.signIn("member@aurora.example", "/").is(t, 200)
+		open := map[string]func() error{}
+		_, socket, _ := g.upgrade(t, p.cookie("mfa"))
+		open["the socket"] = func() error { _, err := io.Copy(io.Discard, socket); return err }
+		for path, accept := range map[string]string{"/events": "text/event-stream", "/drip": "*/*", "/download": "*/*"} {
+			r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, g.address+path, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.Header.Set("Accept", accept)
+			r.Header.Set("Cookie", "mfa="+p.cookie("mfa"))
+			res, err := transport().RoundTrip(r)
+			if err != nil || res.StatusCode != 200 {
+				t.Fatalf("%s: %v, %v", path, res, err)
+			}
+			t.Cleanup(func() { res.Body.Close() })
+			open[path] = func() error { _, err := io.Copy(io.Discard, res.Body); return err }
+		}
+		ended := make(chan string, len(open))
+		for name, wait := range open {
+			go func() { wait(); ended <- name }()
+		}
+		return func() []string {
+			for len(open) > 0 {
+				select {
+				case name := <-ended:
+					delete(open, name)
+				default:
+					return slices.Sorted(maps.Keys(open))
+				}
+			}
+			return nil
+		}
+	}
+	for n := range 2 {
+		over := goes()
+		if open := over(); len(open) != 4 {
+			t.Fatalf("open are only %q", open)
+		}
+		if n == 0 {
+			before := stays.cookie("mfa")
+			stays.enroll(stays.open("/.mfa/enroll/totp")).is(t, 200)
+			if res, _, _ := g.upgrade(t, before); res.StatusCode != 401 {
+				t.Fatalf("the session did not go on under another id: %d", res.StatusCode)
+			}
+		}
+		g.operate(http.MethodDelete, "users/member@aurora.example/sessions", "")
+		g.until("all that was open is cut off", func() bool { return len(over()) == 0 })
+	}
+	io.WriteString(conn, "still there\n")
+	if got, err := in.ReadString('\n'); got != "still there\n" {
+		t.Errorf("somebody else's socket answers %q, %v", got, err)
 	}
 }
 
