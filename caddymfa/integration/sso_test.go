@@ -215,7 +215,7 @@ func TestSSOOutage(t *testing.T) {
 	b.open("/orders")
 	b.fill("#email", "ana@acme.example")
 	b.submit("/.mfa/login")
-	b.at("/.mfa/sso/start", "did not answer", "Use a one-time entry")
+	b.at("/.mfa/sso/start", "did not answer", "Acme cannot be reached", "Use a one-time entry")
 	b.shot("outage")
 	b.open("/orders")
 	b.at("/.mfa/login")

@@ -70,7 +70,7 @@ func (c *call) postEmail() error {
 	}
 	company, err := c.s.Login.CompanyOf(c.r.Context(), email, c.site.Account)
 	if err != nil {
-		return c.notAsked(err, "/sso/start")
+		return c.notAsked(err, "/sso/start", "")
 	}
 	if company.Enforced && company.Page {
 		c.to("/sso/start", c.flow.Return)
@@ -127,7 +127,7 @@ func (c *call) postPassword() error {
 	case errors.Is(err, login.ErrRefused):
 		return c.notVouched(err, "/login")
 	case errors.Is(err, identity.ErrUnavailable):
-		return c.notAsked(err, "/login/password")
+		return c.notAsked(err, "/login/password", "")
 	case errors.As(err, &wait):
 		return c.passwordPage(c.later(wait), ProblemWait(wait.Until.Sub(c.s.Login.Now())))
 	case errors.Is(err, login.ErrBusy):

@@ -29,7 +29,7 @@ func (c *call) showCompany() error {
 	}
 	company, err := c.s.Login.CompanyOf(c.r.Context(), c.flow.Email, c.site.Account)
 	if err != nil {
-		return c.notAsked(err, "/sso/start")
+		return c.notAsked(err, "/sso/start", "")
 	}
 	if !company.Page {
 		c.to("/login/password", c.returnTo())
@@ -74,7 +74,7 @@ func (c *call) showProvider() error {
 	}
 	company, err := c.s.Login.CompanyNamed(c.r.Context(), ask.Provider)
 	if err != nil {
-		return c.notAsked(err, "/sso")
+		return c.notAsked(err, "/sso", "")
 	}
 	if !company.Page { // a directory: it asks for the password again
 		c.flow.Email = ask.Hint
@@ -101,7 +101,7 @@ func (c *call) leave(company login.Company, ask login.Ask, again string, reason 
 		return c.notVouched(err, again)
 	}
 	if err != nil {
-		return c.notAsked(err, again)
+		return c.notAsked(err, again, company.Name)
 	}
 	c.flow.Asked = append(c.flow.Asked, asked)
 	if over := len(c.flow.Asked) - maxAsked; over > 0 {
@@ -126,14 +126,17 @@ func (c *call) companyName(provider string) string {
 	return company.Name
 }
 
-// notAsked says that a provider cannot be asked now. Nobody is let in some
-// other way because of it.
-func (c *call) notAsked(err error, again string) error {
+// notAsked says that a provider cannot be asked now, by its name if that is
+// known. Nobody is let in some other way because of it.
+func (c *call) notAsked(err error, again, name string) error {
 	if !errors.Is(err, identity.ErrUnavailable) {
 		return err
 	}
 	c.s.Fault(c.r, "asking an identity provider", err)
 	m := MessageProvider
+	if name != "" {
+		m = MessageProviderNamed(name)
+	}
 	m.Actions = []Action{{actionRetry.Label, again}, actionBreakGlass}
 	m.Return = c.returnTo()
 	c.message(m)
@@ -182,7 +185,7 @@ func (c *call) notVouched(err error, again string) error {
 	case errors.Is(err, login.ErrRefused):
 		m = MessageRefused
 	default:
-		return c.notAsked(err, again)
+		return c.notAsked(err, again, "")
 	}
 	m.Return = SafeReturn(c.flow.Return)
 	c.message(m)

@@ -164,6 +164,13 @@ var (
 		Title: say("message.notagain.title"), Text: say("message.notagain.text"), Actions: []Action{actionSignIn}}
 )
 
+// MessageProviderNamed is MessageProvider where the provider's name is known.
+func MessageProviderNamed(name string) Message {
+	m := MessageProvider
+	m.Text = say("message.provider.named", "provider", name)
+	return m
+}
+
 // MessageNeeded refuses to remove the last authenticator of somebody whom the
 // named accounts require to have one.
 func MessageNeeded(accounts []string) Message {

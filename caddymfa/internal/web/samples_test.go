@@ -249,7 +249,7 @@ func messages() map[string]Message {
 		"user-disabled": MessageUserDisabled, "not-admin": MessageNotAdmin, "entry": MessageEntry, "account-disabled": MessageAccountDisabled, "undecidable": MessageUndecidable,
 		"not-found": MessageNotFound, "method": MessageMethod, "too-large": MessageTooLarge, "start-again": MessageStartAgain,
 		"link-expired": MessageLinkExpired, "unavailable": MessageUnavailable, "busy": MessageBusy, "fault": MessageFault,
-		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "refused": MessageRefused, "invitation": MessageInvitation, "not-again": MessageNotAgain, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
+		"post-sign-in": MessagePostSignIn, "post-factor": MessagePostFactor, "provider": MessageProvider, "provider-named": MessageProviderNamed("Acme sign-in"), "refused": MessageRefused, "invitation": MessageInvitation, "not-again": MessageNotAgain, "needed": MessageNeeded([]string{"Acme Distribution", "Cumulus"}),
 		"declared": MessageDeclared, "needed-admin": MessageNeededAdmin([]string{"Acme Distribution", "Cumulus"}),
 	}
 }
