@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"slices"
@@ -27,7 +28,7 @@ import (
 
 // make fleet asks for more than make test has time for.
 var (
-	trials = flag.Int("trials", 20, "how often each kind of change is made")
+	trials = flag.Int("trials", 20, "how often each kind of change is made; an even number, since each second one takes the first back")
 	rounds = flag.Int("rounds", 3, "how often codes and entries are used by many at once")
 	pace   = flag.Duration("pace", 100*time.Millisecond, "how often each of the people at work asks for something")
 )
@@ -105,12 +106,22 @@ type way struct {
 	listen string // empty: in the same way
 }
 
+// neverEnds is an app that tells something, and then waits until nobody listens.
+func neverEnds(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "text/event-stream")
+	fmt.Fprint(w, "data: hello\n\n")
+	http.NewResponseController(w).Flush()
+	<-r.Context().Done()
+}
+
 // newFleet starts one node for each way, all at the same moment, and waits until
 // they serve. Timeout is how long they wait for the database, and options are
 // more lines for the global option.
 func newFleet(t *testing.T, timeout, options string, ways ...way) *fleet {
 	t.Helper()
 	f := &fleet{t: t}
+	events := httptest.NewServer(http.HandlerFunc(neverEnds))
+	t.Cleanup(events.Close)
 	var upstreams []string
 	for i, w := range ways {
 		listen := ""
@@ -137,7 +148,12 @@ http://:PORT {
 	mfa {
 		public /open
 	}
-	respond "in account {http.auth.user.account}"
+	handle /events {
+		reverse_proxy `+events.Listener.Addr().String()+`
+	}
+	handle {
+		respond "in account {http.auth.user.account}"
+	}
 }
 `, "DATABASE_URL="+w.dsn, "LISTEN_URL="+w.listen, "MFA_MASTER_KEY="+master, "COMPANY_SECRET="+idptest.ClientSecret)
 		f.nodes = append(f.nodes, n)

@@ -2,6 +2,7 @@ package fleet_test
 
 import (
 	"fmt"
+	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -41,6 +42,7 @@ func TestFleet(t *testing.T) {
 		}`, dsn, dsn, dsn)
 	t.Run("a sign-in goes from node to node", f.signInAcrossNodes)
 	t.Run("changes are in force everywhere within a second", func(t *testing.T) { f.changesAreInForce(t, idp) })
+	t.Run("what is open is cut off everywhere", f.openIsCutOff)
 	t.Run("what is good once is good once", f.onceIsOnce)
 }
 
@@ -159,6 +161,40 @@ func (f *fleet) changesAreInForce(t *testing.T, idp *idptest.Provider) {
 				t.Errorf("p99 is %v", p99)
 			}
 		})
+	}
+}
+
+// openIsCutOff ends a person's sessions on one node, who listens to an app on all
+// of them. A node hears of that within a second, and looks again every second.
+func (f *fleet) openIsCutOff(t *testing.T) {
+	f.account("listens", "optional")
+	f.user("eva@example.com", "listens")
+	for ending := range f.nodes {
+		p := f.signedIn(t, "eva@example.com")
+		var group sync.WaitGroup
+		for _, n := range f.nodes {
+			r, err := visitor.Navigate(t.Context(), http.MethodGet, p.Site, "/events", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.URL.Host = n.address
+			r.Header.Set("Accept", "text/event-stream")
+			r.AddCookie(&http.Cookie{Name: "mfa", Value: p.Cookies["mfa"]})
+			res, err := client.Do(r)
+			if err != nil || res.StatusCode != http.StatusOK {
+				t.Fatalf("%s: %v, %v", n.name, res, err)
+			}
+			t.Cleanup(func() { res.Body.Close() })
+			group.Go(func() { io.Copy(io.Discard, res.Body) })
+		}
+		f.operate(ending, "DELETE", "users/eva@example.com/sessions", "")
+		ended := time.Now()
+		group.Wait()
+		took := time.Since(ended)
+		t.Logf("ended on node %d: cut off everywhere %v later", ending, took.Round(time.Millisecond))
+		if took > 5*second { // far more than promised, since machines are busy
+			t.Errorf("what was open was cut off only %v later", took)
+		}
 	}
 }
 
