@@ -34,6 +34,7 @@ type xcaddyBuilder struct {
 // of the test, which has compiled nearly all of it by then; xcaddy goes without
 // cgo, so nothing may need that.
 func TestXcaddyBuild(t *testing.T) {
+	t.Parallel()
 	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
