@@ -63,6 +63,7 @@ func (g *gate) browse(t *testing.T, size string) *tab {
 			// A process for each site, and one in reserve, is a protection of the
 			// browser's, which costs most of the time here.
 			chromedp.Flag("disable-site-isolation-trials", true),
+			chromedp.Flag("in-process-gpu", true), // one process less to hand pictures to
 			chromedp.Flag("disable-features", "Translate,IsolateOrigins,site-per-process,SpareRendererForSitePerProcess,BackForwardCache"))
 		// Where Debian puts Chromium without its windows, which costs less.
 		if shell, err := exec.LookPath("chromium-headless-shell"); err == nil {
