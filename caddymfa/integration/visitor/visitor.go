@@ -200,5 +200,8 @@ func (v *Visitor) Enroll(ctx context.Context, address string) (next string, err 
 	if a, err = v.Send(ctx, address, "/.mfa/enroll/totp", a.CSRF(), "code", code); err == nil {
 		err = a.on("the first code")
 	}
+	if err == nil && !strings.HasPrefix(a.Location, "/.mfa/") {
+		err = fmt.Errorf("the first code led to %q", a.Location)
+	}
 	return a.Location, err
 }
